@@ -1,0 +1,2 @@
+/* groups - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* health - placeholder until written. */
+extern int placeholder_not_used;

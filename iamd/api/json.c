@@ -1,0 +1,2 @@
+/* json - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* keys - placeholder until written. */
+extern int placeholder_not_used;

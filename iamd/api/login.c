@@ -1,0 +1,2 @@
+/* login - placeholder until written. */
+extern int placeholder_not_used;

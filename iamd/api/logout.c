@@ -1,0 +1,2 @@
+/* logout - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* openapi - placeholder until written. */
+extern int placeholder_not_used;

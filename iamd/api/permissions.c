@@ -1,0 +1,2 @@
+/* permissions - placeholder until written. */
+extern int placeholder_not_used;

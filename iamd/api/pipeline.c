@@ -1,0 +1,2 @@
+/* pipeline - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* providers - placeholder until written. */
+extern int placeholder_not_used;

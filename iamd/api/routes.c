@@ -1,0 +1,2 @@
+/* routes - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* tokens - placeholder until written. */
+extern int placeholder_not_used;

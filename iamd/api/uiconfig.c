@@ -1,0 +1,2 @@
+/* uiconfig - placeholder until written. */
+extern int placeholder_not_used;

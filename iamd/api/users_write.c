@@ -1,0 +1,2 @@
+/* users_write - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* write_batch - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* app - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* authn - placeholder until written. */
+extern int placeholder_not_used;

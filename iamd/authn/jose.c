@@ -1,0 +1,2 @@
+/* jose - placeholder until written. */
+extern int placeholder_not_used;

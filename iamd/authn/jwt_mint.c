@@ -1,0 +1,2 @@
+/* jwt_mint - placeholder until written. */
+extern int placeholder_not_used;

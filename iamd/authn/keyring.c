@@ -1,0 +1,2 @@
+/* keyring - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* password - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* token_cache - placeholder until written. */
+extern int placeholder_not_used;

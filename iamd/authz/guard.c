@@ -1,0 +1,2 @@
+/* guard - placeholder until written. */
+extern int placeholder_not_used;

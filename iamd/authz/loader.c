@@ -1,0 +1,2 @@
+/* loader - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* pmap - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* publish - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* sessions - placeholder until written. */
+extern int placeholder_not_used;

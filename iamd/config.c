@@ -1,0 +1,2 @@
+/* config - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* embedded - placeholder until written. */
+extern int placeholder_not_used;

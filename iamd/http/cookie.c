@@ -1,0 +1,2 @@
+/* cookie - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* jsonw - placeholder until written. */
+extern int placeholder_not_used;

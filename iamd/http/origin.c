@@ -1,0 +1,2 @@
+/* origin - placeholder until written. */
+extern int placeholder_not_used;

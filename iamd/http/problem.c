@@ -1,0 +1,2 @@
+/* problem - placeholder until written. */
+extern int placeholder_not_used;

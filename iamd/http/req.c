@@ -1,0 +1,2 @@
+/* req - placeholder until written. */
+extern int placeholder_not_used;

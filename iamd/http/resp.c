@@ -1,0 +1,2 @@
+/* resp - placeholder until written. */
+extern int placeholder_not_used;

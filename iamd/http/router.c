@@ -1,0 +1,2 @@
+/* router - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* sanitize - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* schema - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* server - placeholder until written. */
+extern int placeholder_not_used;

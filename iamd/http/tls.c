@@ -1,0 +1,2 @@
+/* tls - placeholder until written. */
+extern int placeholder_not_used;

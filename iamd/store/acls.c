@@ -1,0 +1,2 @@
+/* acls - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* audit - placeholder until written. */
+extern int placeholder_not_used;

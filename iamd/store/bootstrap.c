@@ -1,0 +1,2 @@
+/* bootstrap - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* changes - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* db - placeholder until written. */
+extern int placeholder_not_used;

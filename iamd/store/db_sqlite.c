@@ -1,0 +1,2 @@
+/* db_sqlite - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* meta - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* migrate - placeholder until written. */
+extern int placeholder_not_used;

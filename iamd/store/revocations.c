@@ -1,0 +1,2 @@
+/* revocations - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* users - placeholder until written. */
+extern int placeholder_not_used;

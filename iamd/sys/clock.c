@@ -1,0 +1,2 @@
+/* clock - placeholder until written. */
+extern int placeholder_not_used;

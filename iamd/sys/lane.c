@@ -1,0 +1,2 @@
+/* lane - placeholder until written. */
+extern int placeholder_not_used;

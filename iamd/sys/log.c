@@ -1,0 +1,2 @@
+/* log - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* metrics - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,45 @@
+/*
+ * metrics - counters and histograms in the Prometheus text format.
+ *
+ * Each thread counts in its own block (no sharing on the hot path); a scrape sums them.
+ * The set of metrics is fixed here.
+ */
+#ifndef SYS_METRICS_H
+#define SYS_METRICS_H
+
+#include <stdint.h>
+
+#include "libacl/base/str.h"
+
+enum metric_counter {
+	METRIC_LOGIN_OK,
+	METRIC_LOGIN_DENIED,
+	METRIC_LOGIN_UNAVAILABLE,
+	METRIC_TOKEN_CACHE_HIT,
+	METRIC_TOKEN_CACHE_MISS,
+	METRIC_PUBLICATIONS,
+	METRIC_ACL_REBUILDS,
+	METRIC_AUDIT_DROPPED,
+	METRIC_LANE_REFUSED,
+	METRIC_CONNECTIONS_CUT,       /* by the slow-client deadlines */
+	METRIC_REQUESTS_MALFORMED,    /* refused by the header sanitiser */
+	METRIC_PASSWORD_HASHES,       /* argon2/crypt computations, dummies included */
+	METRIC_COUNTER_COUNT
+};
+
+/* LIMIT: at most 128 routes; a route is named once at start. Index 0 is "none" (no route matched). */
+#define METRICS_ROUTES_MAX 128
+void metrics_route_name(unsigned route_index, const char *method, const char *pattern);
+
+void metrics_count(enum metric_counter counter, uint64_t n);
+uint64_t metrics_value(enum metric_counter counter);
+
+/* One finished request. */
+void metrics_request(unsigned route_index, unsigned status, int64_t duration_us);
+
+/* Writes everything known here; the caller adds gauges with metrics_gauge(). */
+void metrics_render(struct sb *out);
+/* name{labels} value with HELP/TYPE; labels may be NULL, e.g. "lane=\"hash\"". help NULL: no header lines. */
+void metrics_gauge(struct sb *out, const char *name, const char *labels, const char *help, double value);
+
+#endif

@@ -1,0 +1,2 @@
+/* notify - placeholder until written. */
+extern int placeholder_not_used;

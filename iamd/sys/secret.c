@@ -1,0 +1,2 @@
+/* secret - placeholder until written. */
+extern int placeholder_not_used;

@@ -1,0 +1,2 @@
+/* thread - placeholder until written. */
+extern int placeholder_not_used;

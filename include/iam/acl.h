@@ -1,0 +1,82 @@
+/*
+ * acl - who may do what: a model is built, frozen into a snapshot, and asked.
+ *
+ * A model holds groups (with nested groups), memberships and grants. Freezing it gives an
+ * immutable snapshot that any number of threads may ask at once without a lock; a check takes no
+ * lock and allocates nothing. The library does no I/O, keeps no global state and logs nothing.
+ *
+ * Evaluation: allow when the exact action or `full` is granted on the exact rid to the user or to
+ * one of the user's effective groups (own groups and everything that contains them, at any depth;
+ * cycles are harmless), or when the user has any action on "dcos:superuser" in the same way.
+ * Everything else, unknown users and resources included, is denied. Whether the user exists and
+ * is enabled is the caller's knowledge and is not asked here.
+ */
+#ifndef IAM_ACL_H
+#define IAM_ACL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "iam/err.h"
+#include "iam/rid.h"
+#include "iam/str.h"
+
+#define IAM_SUPERUSER_RID "dcos:superuser"
+#define IAM_SUPERUSERS_GID "superusers"
+
+struct iam_model;    /* under construction; one owner thread */
+struct iam_snapshot; /* frozen; any number of readers */
+
+enum iam_decision { IAM_DENY, IAM_ALLOW };
+enum iam_subject { IAM_SUBJECT_USER, IAM_SUBJECT_GROUP };
+
+/* NULL if there is no memory. */
+IAM_API struct iam_model *iam_model_new(void);
+IAM_API void iam_model_free(struct iam_model *m);
+
+/*
+ * Facts. Ids are copied. Naming a user, group or resource is enough to make it known; a fact
+ * told twice is told once. Errors: IAM_NO_MEMORY, IAM_BAD_UID, IAM_BAD_GID, IAM_BAD_RID.
+ */
+IAM_API MUST_CHECK enum iam_err iam_model_add_group(struct iam_model *m, struct str gid);
+IAM_API MUST_CHECK enum iam_err iam_model_add_member(struct iam_model *m, struct str gid, struct str uid);
+/* Members of `sub` become effective members of `gid`. */
+IAM_API MUST_CHECK enum iam_err iam_model_add_subgroup(struct iam_model *m, struct str gid, struct str sub);
+IAM_API MUST_CHECK enum iam_err iam_model_add_grant(struct iam_model *m, struct str rid,
+	enum iam_subject kind, struct str subject_id, enum iam_action action);
+
+/*
+ * Freezes the model's present facts. The model may be freed or extended afterwards.
+ * Errors: IAM_NO_MEMORY. Cost: O(facts).
+ */
+IAM_API MUST_CHECK enum iam_err iam_snapshot_build(const struct iam_model *m, struct iam_snapshot **ret_snapshot);
+IAM_API void iam_snapshot_free(struct iam_snapshot *s);
+
+/* The decision. Any strings, valid ids or not. No lock, no allocation. Thread-safe. */
+IAM_API enum iam_decision iam_check(const struct iam_snapshot *s, struct str uid, struct str rid,
+	enum iam_action action);
+
+/* Is there any grant (any action) on rid that reaches the user, directly or through groups? */
+IAM_API bool iam_user_reaches(const struct iam_snapshot *s, struct str uid, struct str rid);
+
+/* iam_user_reaches() for "dcos:superuser". */
+IAM_API bool iam_is_superuser(const struct iam_snapshot *s, struct str uid);
+
+/*
+ * Does any grant on a rid for which pick(rid, ctx) is true reach the user, or (second function)
+ * the group and what contains it? For the rule that nobody gains by delegation.
+ */
+typedef bool iam_rid_pick_fn(struct str rid, void *ctx);
+IAM_API bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid, iam_rid_pick_fn *pick, void *ctx);
+IAM_API bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid, iam_rid_pick_fn *pick, void *ctx);
+
+/* Calls each for every effective superuser's uid until it returns false. Order unspecified. */
+typedef bool iam_uid_each_fn(struct str uid, void *ctx);
+IAM_API void iam_superusers_each(const struct iam_snapshot *s, iam_uid_each_fn *each, void *ctx);
+
+struct iam_snapshot_stats {
+	size_t users, groups, resources, grants, memberships, bytes;
+};
+IAM_API void iam_snapshot_stats(const struct iam_snapshot *s, struct iam_snapshot_stats *ret_stats);
+
+#endif
