@@ -1,0 +1,198 @@
+/*
+ * store - users, groups, ACLs, revocations and audit rows, typed.
+ *
+ * One function is one statement or one documented transaction. Readers are connections of their
+ * own thread and see committed data; the writer belongs to the WRITE lane, which has a
+ * transaction and a savepoint open around every call that changes something. Changes are noted
+ * in the writer's change set (changes.h) and published after COMMIT.
+ * Strings of rows live in the caller's arena. Errors besides the named ones: IAM_STORE,
+ * IAM_STORE_FULL, IAM_STORE_BUSY, IAM_NO_MEMORY.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "iam/err.h"
+#include "iam/rid.h"
+#include "iam/acl.h"
+#include "libacl/base/arena.h"
+#include "libacl/base/str.h"
+
+struct store; /* the database: path, writer, settings */
+struct db;    /* one connection */
+
+struct store_settings {
+	const char *path;
+	int fail_after; /* tests: the n-th database step fails with IAM_STORE_FULL; 0: never */
+};
+
+/*
+ * Opens (or creates) the database, takes a lock against a second iamd, migrates, prepares every
+ * statement on the writer. *ret_created: no database was there before (bootstrap then runs in the
+ * same first transaction, see store_bootstrap).
+ * Errors: IAM_CONFIG with a text when the database is newer, altered or not ours.
+ */
+MUST_CHECK enum iam_err store_open(const struct store_settings *settings, struct store **ret_store,
+	bool *ret_created, struct iam_error *err);
+void store_close(struct store *s);
+
+/* The writer: only the WRITE lane's thread (and main() before the lanes start) may use it. */
+struct db *store_writer(struct store *s);
+
+/* The calling thread's own reader, opened at first use. NULL when it cannot be opened. */
+struct db *store_reader(struct store *s);
+
+/* WAL checkpoint and PRAGMA optimize; called by the maintenance thread's job on the WRITE lane. */
+void store_maintain(struct store *s);
+
+/* ---- transactions: WRITE lane only ---- */
+MUST_CHECK enum iam_err store_begin(struct db *w);
+MUST_CHECK enum iam_err store_commit(struct db *w); /* on failure the transaction is rolled back */
+void store_rollback(struct db *w);
+MUST_CHECK enum iam_err store_savepoint(struct db *w);
+MUST_CHECK enum iam_err store_release(struct db *w);
+void store_rollback_to(struct db *w); /* ends the savepoint, undoes it and what it noted in the change set */
+
+/* Raises and returns the revision counter; once a transaction, before COMMIT. */
+MUST_CHECK enum iam_err store_revision_next(struct db *w, int64_t *ret_revision);
+MUST_CHECK enum iam_err store_revision(struct db *db, int64_t *ret_revision);
+
+/* ---- users ---- */
+enum provider_type { PROVIDER_INTERNAL, PROVIDER_LDAP, PROVIDER_OIDC, PROVIDER_SAML, PROVIDER_TYPE_COUNT };
+const char *provider_type_name(enum provider_type t);
+bool provider_type_parse(struct str text, enum provider_type *ret_type);
+
+struct user {
+	struct str uid;
+	struct str description;
+	enum provider_type provider_type;
+	struct str provider_id;
+	struct str password_hash; /* absent: none; never leaves iamd */
+	struct str public_key;    /* PEM as given; absent unless a service account */
+	bool enabled;
+	int64_t gen;           /* the user's generation: a token is good only with this one */
+	int64_t created_at_ms;
+	int64_t last_login_ms; /* 0: never */
+	bool raised;           /* gen was raised since the user was made, or the uid existed before */
+};
+
+static inline bool user_is_service(const struct user *u)
+{
+	return u->public_key.ptr != NULL;
+}
+
+static inline bool user_is_remote(const struct user *u)
+{
+	return u->provider_type != PROVIDER_INTERNAL;
+}
+
+/* Errors: IAM_NO_USER. */
+MUST_CHECK enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid, struct user *ret_user);
+
+/* A page of users in byte order of uid, calling row() for each. */
+struct user_query {
+	bool service;        /* service accounts, else regular users */
+	struct str after;    /* absent: from the start */
+	int64_t limit;       /* rows at most, > 0 */
+	struct str q;        /* absent: all; else exact, prefix, substring of case-folded uid and description */
+};
+/* Return false to stop. The user's strings are valid during the call only. */
+typedef bool user_row_fn(const struct user *user, void *ctx);
+MUST_CHECK enum iam_err store_user_list(struct db *db, const struct user_query *query, user_row_fn *row, void *ctx);
+
+/*
+ * Search with ranking: exact, then prefix, then substring matches; each group in byte order. `after`
+ * continues behind a uid of the same search. Used by store_user_list() when q is set.
+ */
+
+/* Are there regular (non-service) users? */
+MUST_CHECK enum iam_err store_user_any_regular(struct db *db, bool *ret_any);
+MUST_CHECK enum iam_err store_user_count(struct db *db, int64_t *ret_count);
+
+/* Assigns gen (from the global counter) and created_at. Errors: IAM_USER_EXISTS. */
+MUST_CHECK enum iam_err store_user_add(struct db *w, struct user *user);
+
+/* Each raises nothing unless said. Errors: IAM_NO_USER. */
+MUST_CHECK enum iam_err store_user_set_description(struct db *w, struct str uid, struct str description);
+MUST_CHECK enum iam_err store_user_set_password(struct db *w, struct str uid, struct str hash);     /* raises gen */
+MUST_CHECK enum iam_err store_user_set_public_key(struct db *w, struct str uid, struct str pem);    /* raises gen */
+MUST_CHECK enum iam_err store_user_set_enabled(struct db *w, struct str uid, bool enabled);         /* disabling raises gen */
+MUST_CHECK enum iam_err store_user_end_sessions(struct db *w, struct str uid);                      /* raises gen */
+/* New hash for the same password: only if the stored one still is `old` (IAM_CONFLICT). */
+MUST_CHECK enum iam_err store_user_rehash(struct db *w, struct str uid, struct str old_hash, struct str new_hash);
+MUST_CHECK enum iam_err store_user_touch_login(struct db *w, struct str uid, int64_t at_ms);
+/* Memberships and grants go with it; (uid, last gen) stays, so that a re-created uid counts as raised. */
+MUST_CHECK enum iam_err store_user_delete(struct db *w, struct str uid);
+
+/* Everything a session table needs, for start-up. */
+typedef bool session_row_fn(struct str uid, bool enabled, int64_t gen, bool raised, void *ctx);
+MUST_CHECK enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx);
+
+/* ---- groups, ACLs, grants: reading (a user's own), and raw rows for the snapshot ---- */
+struct group {
+	struct str gid;
+	struct str description;
+	enum provider_type provider_type;
+};
+typedef bool group_row_fn(const struct group *group, void *ctx);
+MUST_CHECK enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row, void *ctx);
+
+struct grant_row {
+	struct str rid;
+	struct str description; /* the ACL's */
+	struct str gid;         /* absent: direct */
+	enum iam_action action;
+};
+/* Ordered by (gid absent first, gid,) rid, action; direct grants and those of the user's own groups. */
+typedef bool grant_row_fn(const struct grant_row *row, void *ctx);
+MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
+
+/* Tells the whole stored model (groups, nesting, memberships, grants) to `m`. */
+MUST_CHECK enum iam_err store_model_load(struct db *db, struct iam_model *m);
+
+MUST_CHECK enum iam_err store_group_add(struct db *w, const struct group *group);               /* IAM_GROUP_EXISTS */
+MUST_CHECK enum iam_err store_member_add(struct db *w, struct str gid, struct str uid);         /* IAM_NO_GROUP, IAM_NO_USER, IAM_IN_GROUP */
+MUST_CHECK enum iam_err store_acl_add(struct db *w, struct str rid, struct str description);    /* IAM_ACL_EXISTS */
+MUST_CHECK enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind, struct str id,
+	enum iam_action action); /* IAM_NO_RESOURCE, IAM_NO_USER, IAM_NO_GROUP, IAM_PERMISSION_EXISTS */
+
+/*
+ * Would a superuser who is able to log in (enabled; has a password, a key or a directory) be left
+ * without `uid`? Reads the open transaction (nested groups included). *ret_left is true when there
+ * was none before either.
+ */
+MUST_CHECK enum iam_err store_superuser_left_without(struct db *w, struct str uid, bool *ret_left);
+
+/* ---- revocations: SHA-256 of a token until its expiry (0: for ever) ---- */
+#define TOKEN_DIGEST_BYTES 32
+MUST_CHECK enum iam_err store_revocation_add(struct db *w, const unsigned char digest[TOKEN_DIGEST_BYTES],
+	int64_t expires_at_s); /* twice is fine */
+typedef bool revocation_row_fn(const unsigned char digest[TOKEN_DIGEST_BYTES], int64_t expires_at_s, void *ctx);
+MUST_CHECK enum iam_err store_revocations_each(struct db *db, revocation_row_fn *row, void *ctx);
+/* Removes those that expired before now; notes each in the change set. */
+MUST_CHECK enum iam_err store_revocations_expire(struct db *w, int64_t now_s);
+
+/* ---- audit rows ---- */
+struct audit_row {
+	int64_t at_us;
+	struct str action;     /* "user.create", "password-login" ... */
+	struct str actor;      /* uid or "unauthenticated" */
+	struct str object;     /* what it was done to */
+	struct str result;     /* allow | deny | error */
+	struct str reason;
+	struct str source_ip;
+	struct str request_id;
+};
+MUST_CHECK enum iam_err store_audit_add(struct db *w, const struct audit_row *row);
+
+/* ---- bootstrap: once, in the transaction that creates the store ---- */
+struct bootstrap {
+	struct str superuser_uid, superuser_password_hash;         /* absent: none */
+	struct str service_uid, service_public_key;                /* absent: none */
+};
+/* Group superusers, ACL dcos:superuser ("Superuser ACL"), the grant full, the accounts as members. */
+MUST_CHECK enum iam_err store_bootstrap(struct store *s, const struct bootstrap *b, struct iam_error *err);
+
+#endif
