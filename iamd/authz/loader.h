@@ -1,0 +1,12 @@
+/* loader - from the stored rows to a snapshot and tables; called by publish.c only. */
+#ifndef AUTHZ_LOADER_H
+#define AUTHZ_LOADER_H
+
+#include "iam/acl.h"
+#include "iam/err.h"
+#include "iamd/store/store.h"
+
+/* The whole stored model, frozen. Errors: IAM_NO_MEMORY, store errors. */
+MUST_CHECK enum iam_err loader_snapshot(struct db *db, struct iam_snapshot **ret_snapshot);
+
+#endif
