@@ -1,0 +1,22 @@
+/*
+ * sanitize - what the HTTP library lets through and we do not.
+ *
+ * Two or odd Content-Lengths, Content-Length with Transfer-Encoding, any Transfer-Encoding but exactly
+ * "chunked", field names that are no tokens (a space before ':'), two Hosts or (HTTP/1.1) none,
+ * targets that do not begin with '/', raw or encoded NUL and controls in the target, bad escapes,
+ * controls other than HTAB in values (bytes >= 0x80 are fine), empty folded values of Host.
+ * Pure; works on a struct req whose headers are filled in.
+ */
+#ifndef HTTP_SANITIZE_H
+#define HTTP_SANITIZE_H
+
+#include "iamd/http/req.h"
+
+/* LIMIT: request target (answer 414) and the sum of all header bytes (431). */
+#define SANITIZE_TARGET_MAX 8192
+#define SANITIZE_HEADERS_MAX 32768
+
+/* 0 if fine, else the status to answer (400, 414, 431, 501) before closing; *ret_why: a static text for the log. */
+unsigned sanitize_request(const struct req *r, const char **ret_why);
+
+#endif
