@@ -96,6 +96,10 @@ struct req {
 	enum iam_err result;
 	struct resp *out;
 	void *state;                  /* a handler's own, across a hand-off */
+	void (*on_loop)(struct req *r); /* NULL, or called on the loop before the answer is sent */
+	struct route_match *match;    /* the pipeline's */
+	struct str audit_line;        /* written to the log once the change is durable */
+	struct sb out_heap;           /* a body too long for the arena; req_free() releases it */
 	struct iam_error error;       /* text for the answer */
 };
 
