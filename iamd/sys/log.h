@@ -36,17 +36,23 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned n_fields);
 
-/* Writes one finished line (without newline) as it is: contract-shaped audit lines. */
+/*
+ * Writes one finished line (without newline) as it is, whatever the level: audit lines, whose shape
+ * is prescribed. Only control characters are escaped.
+ */
 void log_raw(struct str line);
 
 /*
  * Access log: lines are gathered in a buffer of the calling thread (64 KiB) and written when it is
  * full, at least every second (access_log_flush_all() from the maintenance thread), and at its end.
- * access_log_open(NULL): off.
+ * access_log_open(NULL or ""): off. "-": standard output. False when the file cannot be opened
+ * (errno says why); the log in use then stays in use. A line is one line: the caller escapes it.
  */
 bool access_log_open(const char *path);
 bool access_log_reopen(void);
 void access_log_add(struct str line);
+/* Whether a line would be written: saves building it. */
+bool access_log_enabled(void);
 void access_log_flush_all(void);
 void access_log_close(void);
 
