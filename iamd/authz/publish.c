@@ -9,19 +9,14 @@
  * single total order, so what it loads is the new version. There are no fences, because
  * ThreadSanitizer does not see them.
  *
- * It decides nothing and knows no SQL; loader.c reads the rows, sessions.c makes the
- * records.
- *
- * Invariants
- * - The mutex `writer` is held from prepare to install or abort; everything below it in
- * the struct belongs to its holder. Readers touch `current`, `epoch` and their slot,
- * nothing else.
- * - install and abort allocate nothing.
- * - A replaced version owns what the next one no longer uses: the tables' retired pages
- * and records, and the snapshot, keyring and configuration if they were exchanged.
- * Versions are freed oldest first, so what an older version shares is still there.
- * - A stalled reader delays freeing, never a writer. PUBLISH_RETIRED_MAX_BYTES bounds
- * what piles up.
+ * It knows no SQL: loader.c reads the rows, sessions.c makes the records. Invariants:
+ *   The mutex `writer` is held from prepare to install or abort; what stands below it in
+ *   the struct belongs to its holder. Readers touch `current`, `epoch` and their slot.
+ *   install and abort allocate nothing.
+ *   A replaced version owns what the next one no longer uses: retired pages and records
+ *   of the tables; snapshot, keyring and configuration if they were exchanged. Versions
+ *   are freed oldest first, so what an older one shares is still there.
+ *   A stalled reader delays freeing, never a writer (PUBLISH_RETIRED_MAX_BYTES).
  */
 #include "iamd/authz/publish.h"
 
@@ -49,7 +44,7 @@ struct slot {
 	struct slot *next; /* of the same thread, in another publisher */
 };
 
-/* The value of THREAD_EPOCH. A process has one publisher; unit tests have several. */
+/* The value of THREAD_EPOCH. A process has one publisher; tests have several. */
 struct thread_slots {
 	struct slot *first;
 };
