@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /* LIMIT: inputs longer than 1 MiB are a mistake; targets themselves stop at 64 KiB. */
-#define INPUT_MAX (1024 * 1024)
+#define INPUT_MAX ((size_t)1024 * 1024)
 
 static const char *running = "(start)";
 
@@ -36,15 +36,15 @@ static void on_crash(int sig)
 		write(STDERR_FILENO, running, strlen(running)) < 0 ||
 		write(STDERR_FILENO, "\n", 1) < 0)
 		_exit(125);
-	signal(sig, SIG_DFL);
-	raise(sig);
+	(void)signal(sig, SIG_DFL);
+	(void)raise(sig);
 }
 
 static void run_bytes(const char *name, const uint8_t *data, size_t size)
 {
 	running = name;
 	if (LLVMFuzzerTestOneInput(data, size) != 0) {
-		fprintf(stderr, "replay: %s: the target did not return 0\n", name);
+		(void)fprintf(stderr, "replay: %s: the target did not return 0\n", name);
 		exit(1);
 	}
 }
@@ -55,10 +55,10 @@ static size_t run_file(const char *path, size_t size)
 	FILE *f = fopen(path, "rb");
 
 	if (data == NULL || f == NULL || size > INPUT_MAX || fread(data, 1, size, f) != size) {
-		fprintf(stderr, "replay: cannot read %s (%zu bytes)\n", path, size);
+		(void)fprintf(stderr, "replay: cannot read %s (%zu bytes)\n", path, size);
 		exit(1);
 	}
-	fclose(f);
+	(void)fclose(f);
 	run_bytes(path, data, size);
 	free(data);
 	return 1;
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 {
 	size_t files = 0;
 
-	signal(SIGABRT, on_crash);
+	(void)signal(SIGABRT, on_crash);
 	if (LLVMFuzzerInitialize != NULL)
 		(void)LLVMFuzzerInitialize(&argc, &argv);
 	run_bytes("(the empty input)", (const uint8_t *)"", 0);
@@ -104,6 +104,6 @@ int main(int argc, char **argv)
 	}
 	printf("%s: %zu inputs\n", argv[0], files);
 	if (files == 0)
-		fprintf(stderr, "replay: no input found\n");
+		(void)fprintf(stderr, "replay: no input found\n");
 	return files == 0 ? 1 : 0;
 }
