@@ -16,11 +16,17 @@ bool origin_is_own(const struct req *r);
 bool origin_says_foreign(const struct req *r);
 /* Directly, or by X-Forwarded-Proto from a trusted proxy. */
 bool origin_is_tls(const struct req *r);
-/* The client's address: X-Forwarded-For's last untrusted hop from a trusted proxy, else the peer. In the arena or the req. */
+/* The client's address: what origin_resolve_client() found, else the peer. Lives in the req. */
 struct str origin_client_ip(struct req *r);
 
-/* "10.0.0.0/8,::1,unix:" taken apart once; membership tests are pure. */
+/*
+ * Sets r->client_ip from X-Forwarded-For when the peer is trusted: the last hop that is not itself
+ * trusted (or the first of all). The server calls it once a request; the list is only read.
+ */
 struct proxy_list;
+void origin_resolve_client(struct req *r, const struct proxy_list *trusted);
+
+/* "10.0.0.0/8,::1,unix:" taken apart once; membership tests are pure. */
 MUST_CHECK enum iam_err proxy_list_parse(const char *text, struct proxy_list **ret_list, struct iam_error *err);
 void proxy_list_free(struct proxy_list *l);
 bool proxy_list_has(const struct proxy_list *l, bool is_unix, const char *ip);

@@ -71,6 +71,7 @@ struct req {
 
 	bool peer_is_unix;
 	char peer_ip[48];             /* numeric; "unix" for Unix sockets */
+	char client_ip[48];           /* behind trusted proxies; "" : the peer */
 	bool peer_is_trusted;         /* of trusted_proxies */
 	bool tls;                     /* the connection itself */
 	bool metrics_listener;        /* came in on metrics_listen */
@@ -110,6 +111,9 @@ void req_free(struct req *r);
 /* The first instance's value; absent if there is none. Names compare case-insensitively. */
 struct str req_header(const struct req *r, const char *name);
 unsigned req_header_count(const struct req *r, const char *name);
+
+/* Takes over X-Request-Id of a trusted proxy if it is 8..32 of [A-Za-z0-9_-]. */
+void req_adopt_id(struct req *r);
 
 /* A captured segment by name ("uid"); absent if the pattern has none of that name. */
 struct str req_param(const struct req *r, const char *name);
