@@ -210,4 +210,3 @@ def wait_until(condition, timeout=10, what=""):
     raise AssertionError(f"not within {timeout} s: {what}")
 
 
-SIGHUP = signal.SIGHUP

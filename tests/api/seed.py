@@ -1,0 +1,30 @@
+"""Groups, grants and users written straight into the database of a stopped daemon."""
+
+ACTIONS = ("create", "read", "update", "delete", "full")
+
+
+def acl(daemon, rid):
+    daemon.sql("INSERT OR IGNORE INTO acls (rid, description) VALUES (?, ?)", rid, f"About {rid}")
+
+
+def grant(daemon, uid, rid, action):
+    acl(daemon, rid)
+    daemon.sql("INSERT INTO user_grants (uid, rid, action) VALUES (?, ?, ?)", uid, rid, ACTIONS.index(action))
+
+
+def group(daemon, gid, members=(), grants=(), inside=()):
+    """A group with direct members, (rid, action) grants, and the groups it is nested in."""
+    daemon.sql("INSERT INTO groups (gid, description, provider_type) VALUES (?, ?, 'internal')",
+               gid, f"Group {gid}")
+    for uid in members:
+        member(daemon, gid, uid)
+    for rid, action in grants:
+        acl(daemon, rid)
+        daemon.sql("INSERT INTO group_grants (gid, rid, action) VALUES (?, ?, ?)", gid, rid,
+                   ACTIONS.index(action))
+    for outer in inside:
+        daemon.sql("INSERT INTO group_nesting (gid, sub_gid) VALUES (?, ?)", outer, gid)
+
+
+def member(daemon, gid, uid):
+    daemon.sql("INSERT INTO group_members (gid, uid) VALUES (?, ?)", gid, uid)
