@@ -30,6 +30,9 @@ struct jose_key; /* an RSA public key, bound to RS256; immutable, any thread */
 MUST_CHECK enum iam_err jose_key_from_public_pem(struct str pem, struct jose_key **ret_key, struct iam_error *err);
 void jose_key_free(struct jose_key *key);
 
+/* The key as SubjectPublicKeyInfo PEM, to be freed with free(); NULL without memory. */
+char *jose_key_public_pem(const struct jose_key *key);
+
 /* kid (lower-case hex SHA-256 of "<e decimal><n decimal>RSA"), and n, e as Base64urlUInt; C strings of the key's. */
 const char *jose_key_kid(const struct jose_key *key);
 const char *jose_key_n(const struct jose_key *key);
@@ -42,7 +45,7 @@ struct jose_claims {
 	struct str uid;     /* absent: no string claim `uid` */
 	struct str jti;
 	bool has_exp, has_nbf, has_iat, has_gen, has_aud;
-	bool bad_time;      /* exp or nbf is there and not a number */
+	bool bad_time;      /* exp, nbf or iat is there and not a number */
 	double exp, nbf, iat; /* seconds */
 	int64_t gen;
 };

@@ -32,8 +32,9 @@ MUST_CHECK enum iam_err keyring_load(const struct keyring_settings *settings, st
 void keyring_free(struct keyring *k);
 
 /*
- * Rotation: the signing key becomes former_keys_dir/previous-<kid>.pem and a new one takes its place
- * (both durable before the name changes; a crash in between loses no key).
+ * Rotation: the public half of the signing key becomes former_keys_dir/previous-<kid>.pem and a new
+ * key takes its place (both durable before the name changes; a crash in between loses no key that
+ * a token needs). Errors: IAM_CONFLICT (another rotation runs), IAM_CONFIG, IAM_NOT_FOUND, IAM_IO.
  */
 MUST_CHECK enum iam_err keyring_rotate(const struct keyring_settings *settings, struct iam_error *err);
 
