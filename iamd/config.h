@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "iam/err.h"
+#include "iam/str.h"
 
 enum api_access { API_ENFORCE, API_GATEWAY };
 
@@ -31,10 +32,15 @@ struct config {
 
 /*
  * Reads path (NULL: no file) and the environment. Strings belong to the config. On error *err names
- * file and line (or the variable), the option and what would be valid.
+ * file and line (or the variable), the option and what would be valid; never the value.
+ * Errors: IAM_NOT_FOUND (no such file), IAM_IO, IAM_CONFIG, IAM_NO_MEMORY.
  */
 MUST_CHECK enum iam_err config_load(const char *path, struct config **ret_config, struct iam_error *err);
 void config_free(struct config *c);
+
+/* The same from memory, without the environment; `name` stands for the path in errors. */
+MUST_CHECK enum iam_err config_parse(struct str text, const char *name, struct config **ret_config,
+	struct iam_error *err);
 
 /* One override from the command line, "name=value". */
 MUST_CHECK enum iam_err config_set(struct config *c, const char *assignment, struct iam_error *err);
