@@ -1,2 +1,125 @@
-/* permissions - placeholder until written. */
-extern int placeholder_not_used;
+/*
+ * permissions - a user's own permissions: granted directly, and through the user's groups. SLOW lane.
+ *
+ * The store gives rows ordered by (gid, rid, action), direct ones first; equal (gid, rid) make one
+ * entry with several actions.
+ */
+#include <string.h>
+
+#include "iamd/api/handlers.h"
+#include "iamd/api/json.h"
+#include "iamd/api/services.h"
+
+/* LIMIT: of an answer that is made at once. */
+#define ANSWER_MAX_BYTES ((size_t)32 << 20)
+
+struct listing {
+	struct jsonw w;
+	struct str uid;
+	bool in_groups; /* "direct" is closed */
+	bool in_entry;
+	char gid[IAM_GID_MAX_BYTES];
+	size_t gid_len;
+	char rid[IAM_RID_MAX_BYTES];
+	size_t rid_len;
+};
+
+static void end_entry(struct listing *l)
+{
+	if (!l->in_entry)
+		return;
+	jsonw_array_end(&l->w);
+	jsonw_object_end(&l->w);
+	l->in_entry = false;
+}
+
+static void begin_groups(struct listing *l)
+{
+	if (l->in_groups)
+		return;
+	end_entry(l);
+	jsonw_array_end(&l->w);
+	jsonw_array_key(&l->w, "groups");
+	l->in_groups = true;
+}
+
+static void begin_entry(struct listing *l, const struct grant_row *g)
+{
+	end_entry(l);
+	jsonw_object(&l->w);
+	jsonw_str(&l->w, "rid", g->rid);
+	if (g->gid.ptr != NULL)
+		jsonw_str(&l->w, "gid", g->gid);
+	jsonw_str(&l->w, "description", g->description);
+	json_acl_url(&l->w, "aclurl", g->rid);
+	if (g->gid.ptr != NULL)
+		json_membership_url(&l->w, "membershipurl", g->gid, l->uid);
+	jsonw_array_key(&l->w, "actions");
+	memcpy(l->rid, g->rid.ptr, g->rid.len);
+	l->rid_len = g->rid.len;
+	if (g->gid.len > 0)
+		memcpy(l->gid, g->gid.ptr, g->gid.len);
+	l->gid_len = g->gid.len;
+	l->in_entry = true;
+}
+
+static bool is_same_entry(const struct listing *l, const struct grant_row *g)
+{
+	return l->in_entry && g->rid.len == l->rid_len && g->gid.len == l->gid_len &&
+	       memcmp(g->rid.ptr, l->rid, l->rid_len) == 0 &&
+	       (l->gid_len == 0 || memcmp(g->gid.ptr, l->gid, l->gid_len) == 0);
+}
+
+static bool write_grant(const struct grant_row *g, void *ctx)
+{
+	struct listing *l = ctx;
+
+	if (g->gid.ptr != NULL)
+		begin_groups(l);
+	if (!is_same_entry(l, g))
+		begin_entry(l, g);
+	json_action(&l->w, g->rid, l->uid, g->gid, g->action);
+	return !l->w.out->failed;
+}
+
+static enum iam_err write_all(struct req *r, struct db *db, struct listing *l)
+{
+	enum iam_err e;
+
+	jsonw_object(&l->w);
+	jsonw_array_key(&l->w, "direct");
+	e = store_user_permissions(db, l->uid, write_grant, l);
+	if (e != IAM_OK)
+		return e;
+	begin_groups(l);
+	end_entry(l);
+	jsonw_array_end(&l->w);
+	jsonw_object_end(&l->w);
+	jsonw_end_document(&l->w);
+	return r->out_heap.failed ? IAM_UNAVAILABLE : IAM_OK;
+}
+
+enum iam_err api_user_permissions(struct req *r, struct resp *out)
+{
+	struct db *db = store_reader(r->svc->store);
+	struct listing *l = arena_alloc(r->arena, sizeof *l);
+	struct user user;
+	enum iam_err e;
+
+	if (db == NULL)
+		return IAM_UNAVAILABLE;
+	if (l == NULL)
+		return IAM_NO_MEMORY;
+	l->uid = req_param(r, "uid");
+	e = store_user_get(db, r->arena, l->uid, &user);
+	if (e == IAM_NO_USER)
+		return api_no_user(r, l->uid);
+	if (e != IAM_OK)
+		return e;
+	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
+	jsonw_init(&l->w, &r->out_heap);
+	e = write_all(r, db, l);
+	if (e == IAM_OK)
+		e = resp_header(out, "Cache-Control", STR("private, max-age=5"));
+	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap)) : e;
+}

@@ -1,2 +1,190 @@
-/* pipeline - placeholder until written. */
-extern int placeholder_not_used;
+/*
+ * pipeline - the order of checks, and the way onto a lane and back; see pipeline.h.
+ *
+ * Runs on the event loop but for lane_run() and lane_done(). A request belongs to the loop until it
+ * is suspended, then to the lane until it is resumed.
+ */
+#include "iamd/api/pipeline.h"
+
+#include <string.h>
+
+#include "iamd/api/access.h"
+#include "iamd/api/checks.h"
+#include "iamd/api/routes.h"
+#include "iamd/api/write_batch.h"
+#include "iamd/http/problem.h"
+#include "iamd/sys/clock.h"
+#include "iamd/sys/log.h"
+#include "iamd/sys/metrics.h"
+
+static void answer_error(struct req *r, struct resp *out, enum iam_err e)
+{
+	if (e == IAM_BAD_METHOD && r->match != NULL) {
+		struct str allow = router_allow(r->match, true, r->arena);
+
+		problem_write(r, e, out);
+		if (resp_header(out, "Allow", allow) != IAM_OK)
+			problem_write(r, IAM_INTERNAL, out);
+		return;
+	}
+	problem_write(r, e, out);
+}
+
+/* ---- lanes ---- */
+
+static struct req *req_of(struct lane_job *job)
+{
+	return (struct req *)(void *)((char *)job - offsetof(struct req, job));
+}
+
+static enum iam_err write_step(struct db *w, void *ctx)
+{
+	struct req *r = ctx;
+
+	(void)w;
+	return r->lane_fn(r, r->out);
+}
+
+static enum lane_id take_next_lane(struct req *r)
+{
+	enum lane_id lane = r->next_lane;
+
+	r->next_lane = LANE_INLINE;
+	return lane;
+}
+
+static void lane_run(struct lane_job *job)
+{
+	struct req *r = req_of(job);
+
+	r->result = r->lane_fn(r, r->out);
+}
+
+static void lane_run_write(struct lane_job *job)
+{
+	struct req *r = req_of(job);
+
+	r->result = write_in_savepoint(r->svc, write_step, r);
+}
+
+static void finish_on_lane(struct req *r)
+{
+	if (r->result != IAM_OK)
+		answer_error(r, r->out, r->result);
+	else if (r->audit_line.ptr != NULL)
+		log_raw(r->audit_line);
+	r->io->resume(r);
+}
+
+static bool submit(struct req *r, enum lane_id lane);
+
+static void lane_done(struct lane_job *job, enum iam_err result)
+{
+	struct req *r = req_of(job);
+	enum lane_id next;
+
+	if (r->result == IAM_OK && result != IAM_OK)
+		r->result = result;
+	next = take_next_lane(r);
+	if (r->result == IAM_OK && next != LANE_INLINE) {
+		if (submit(r, next))
+			return;
+		r->result = IAM_UNAVAILABLE;
+	}
+	finish_on_lane(r);
+}
+
+/* The request is suspended already. */
+static bool submit(struct req *r, enum lane_id lane)
+{
+	r->job.run = lane == LANE_WRITE ? lane_run_write : lane_run;
+	r->job.done = lane_done;
+	if (lane_submit(r->svc->lanes, lane, &r->job))
+		return true;
+	metrics_count(METRIC_LANE_REFUSED, 1);
+	return false;
+}
+
+static void go_to_lane(struct req *r, enum lane_id lane)
+{
+	r->io->suspend(r);
+	if (submit(r, lane))
+		return;
+	r->result = IAM_UNAVAILABLE;
+	finish_on_lane(r);
+}
+
+static void run_handler(struct req *r, struct resp *out)
+{
+	enum lane_id lane = r->route->lane;
+	enum iam_err e;
+
+	r->out = out;
+	r->lane_fn = r->route->handler;
+	if (lane != LANE_INLINE) {
+		go_to_lane(r, lane);
+		return;
+	}
+	e = r->route->handler(r, out);
+	if (e != IAM_OK) {
+		take_next_lane(r);
+		answer_error(r, out, e);
+		return;
+	}
+	lane = take_next_lane(r);
+	if (lane != LANE_INLINE)
+		go_to_lane(r, lane);
+}
+
+/* ---- the server's callbacks ---- */
+
+static void begin(struct req *r, struct resp *out)
+{
+	enum iam_err e;
+	int64_t length;
+
+	e = checks_route(r);
+	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max : ROUTE_BODY_DEFAULT;
+	if (!r->has_content_length ||
+		(str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max, &length)))
+		return;
+	/* Too large: refuse before reading it, but after the checks that come first. */
+	if (checks_accept(r) != IAM_OK)
+		e = IAM_NOT_ACCEPTABLE;
+	else if (r->svc->gateway || e == IAM_OK)
+		e = IAM_TOO_LARGE;
+	answer_error(r, out, e);
+	out->close = true;
+}
+
+static void dispatch(struct req *r, struct resp *out)
+{
+	enum iam_err e = r->svc->gateway ? checks_gateway(r, out) : checks_enforce(r, out);
+
+	if (e != IAM_OK)
+		answer_error(r, out, e);
+	else if (out->status == 0)
+		run_handler(r, out);
+}
+
+static void resumed(struct req *r, struct resp *out)
+{
+	(void)out;
+	if (r->on_loop != NULL)
+		r->on_loop(r);
+}
+
+static void finished(struct req *r, const struct resp *out, int64_t sent_bytes)
+{
+	int64_t took_us = clock_mono_us() - r->started_us;
+
+	metrics_request(routes_index(r->route), out->status, took_us);
+	access_log_request(r, out, sent_bytes, took_us);
+}
+
+const struct server_ops pipeline_ops = {
+	.begin = begin,
+	.dispatch = dispatch,
+	.resumed = resumed,
+	.finished = finished,
+};

@@ -1,2 +1,86 @@
-/* routes - placeholder until written. */
-extern int placeholder_not_used;
+/*
+ * routes - the table of all routes; see routes.h.
+ *
+ * Columns: method, path, authentication, guard (with the delegated resource and the action that
+ * gives it), lane, flags, body schema, body cap, handler. dcos:adminrouter:acs `full` and superuser
+ * pass every delegated guard. GUARD_NONE beside AUTH_REQUIRED: the handler decides by what it finds.
+ */
+#include "iamd/api/routes.h"
+
+#include "iamd/api/handlers.h"
+#include "iamd/sys/metrics.h"
+
+#define P "/acs/api/v1"
+#define J ROUTE_JSON
+#define JW (ROUTE_JSON | ROUTE_STATE)
+#define S ROUTE_SENSITIVE
+
+/* clang-format off */
+const struct route routes_table[] = {
+/* login and tokens */
+{ HTTP_POST,   P "/auth/login",                 AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J | S, &login_schema, 0, api_login_post },
+{ HTTP_GET,    P "/auth/login",                 AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_login_start },
+{ HTTP_GET,    P "/auth/logout",                AUTH_OPTIONAL, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_logout },
+{ HTTP_POST,   P "/auth/revoke",                AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, JW | S, &revoke_schema, 0, api_token_revoke },
+{ HTTP_GET,    P "/auth/jwks",                  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_jwks },
+{ HTTP_GET,    P "/auth/providers",             AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_providers },
+{ HTTP_GET,    P "/auth/oidc/providers",        AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_no_providers },
+{ HTTP_GET,    P "/auth/saml/providers",        AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_no_providers },
+/* users and service accounts */
+{ HTTP_GET,    P "/users",                      AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_READ, LANE_SLOW, J, NULL, 0, api_users_list },
+{ HTTP_GET,    P "/users/{uid}",                AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_READ, LANE_INLINE, J, NULL, 0, api_user_get },
+{ HTTP_PUT,    P "/users/{uid}",                AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_CREATE, LANE_INLINE, JW | S, &user_put_schema, 0, api_user_put },
+{ HTTP_PATCH,  P "/users/{uid}",                AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_UPDATE, LANE_INLINE, JW | S, &user_patch_schema, 0, api_user_patch },
+{ HTTP_DELETE, P "/users/{uid}",                AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_DELETE, LANE_WRITE, JW, NULL, 0, api_user_delete },
+{ HTTP_DELETE, P "/users/{uid}/tokens",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_tokens_end },
+{ HTTP_GET,    P "/users/{uid}/groups",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_groups },
+{ HTTP_GET,    P "/users/{uid}/permissions",    AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_permissions },
+/* what clients ask about the service */
+{ HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
+{ HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },
+{ HTTP_GET,    "/health/live",                  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_health_live },
+{ HTTP_GET,    "/health/ready",                 AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_health_ready },
+{ HTTP_GET,    "/metrics",                      AUTH_REQUIRED, GUARD_RID, "iam:metrics", IAM_READ, LANE_INLINE, 0, NULL, 0, api_metrics },
+};
+/* clang-format on */
+
+const unsigned routes_count = sizeof routes_table / sizeof routes_table[0];
+
+unsigned routes_index(const struct route *route)
+{
+	return route == NULL ? 0 : 1U + (unsigned)(route - routes_table);
+}
+
+void routes_name_metrics(void)
+{
+	metrics_route_name(0, "other", "none");
+	for (unsigned i = 0; i < routes_count; i++)
+		metrics_route_name(1 + i, http_method_name(routes_table[i].method), routes_table[i].pattern);
+}
+
+static const char *auth_name(enum route_auth a)
+{
+	static const char *const names[] = {"UNSET", "public", "optional", "required"};
+
+	return names[a];
+}
+
+static const char *guard_name(enum route_guard g)
+{
+	static const char *const names[] = {"UNSET", "none", "delegated", "self-or-delegated", "rid", "superuser"};
+
+	return names[g];
+}
+
+void routes_print(FILE *out)
+{
+	for (unsigned i = 0; i < routes_count; i++) {
+		const struct route *t = &routes_table[i];
+
+		fprintf(out, "%s %s %s %s", http_method_name(t->method), t->pattern, auth_name(t->auth),
+			guard_name(t->guard));
+		if (t->guard_rid != NULL)
+			fprintf(out, " %s %s", t->guard_rid, iam_action_name(t->guard_action));
+		fputc('\n', out);
+	}
+}

@@ -1,0 +1,27 @@
+/*
+ * handlers - every handler and body schema of the route table, by file.
+ *
+ * A handler gets a request that has passed its row's checks and fills the answer; see http/req.h for
+ * the hand-off to another lane.
+ */
+#ifndef API_HANDLERS_H
+#define API_HANDLERS_H
+
+#include "iamd/http/req.h"
+#include "iamd/http/resp.h"
+#include "iamd/http/schema.h"
+
+/* login.c, logout.c, tokens.c */
+req_fn api_login_post, api_login_start, api_logout, api_tokens_end, api_token_revoke;
+extern const struct json_schema login_schema, revoke_schema;
+
+/* keys.c, providers.c, uiconfig.c, openapi.c, health.c, metrics.c */
+req_fn api_jwks, api_providers, api_no_providers, api_uiconfig, api_openapi;
+req_fn api_health_live, api_health_ready, api_metrics;
+
+/* users.c (reading), users_write.c, groups.c, permissions.c */
+req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;
+req_fn api_user_groups, api_user_permissions;
+extern const struct json_schema user_put_schema, user_patch_schema;
+
+#endif
