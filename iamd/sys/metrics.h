@@ -2,7 +2,8 @@
  * metrics - counters and histograms in the Prometheus text format.
  *
  * Each thread counts in its own block (no sharing on the hot path); a scrape sums them.
- * The set of metrics is fixed here.
+ * The set of metrics is fixed here. Thread-safe. Counting takes no lock (but for a
+ * thread's first) and cannot fail.
  */
 #ifndef SYS_METRICS_H
 #define SYS_METRICS_H
@@ -27,7 +28,10 @@ enum metric_counter {
 	METRIC_COUNTER_COUNT
 };
 
-/* LIMIT: at most 128 routes; a route is named once at start. Index 0 is "none" (no route matched). */
+/*
+ * LIMIT: at most 128 routes; a route is named once at start (the texts are kept, not copied).
+ * Index 0 is "none" (no route matched).
+ */
 #define METRICS_ROUTES_MAX 128
 void metrics_route_name(unsigned route_index, const char *method, const char *pattern);
 
