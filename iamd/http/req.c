@@ -83,6 +83,7 @@ void req_free(struct req *r)
 	if (r == NULL)
 		return;
 	json_decref(r->json);
+	sb_done(&r->out_heap);
 	if (r->route != NULL && (r->route->flags & ROUTE_SENSITIVE) != 0)
 		arena_set_sensitive(r->arena);
 	arena_free(r->arena);

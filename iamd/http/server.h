@@ -4,7 +4,8 @@
  * The life of a request: headers complete -> sanitised, ops->begin (route, body cap; may answer at
  * once by setting out->status) -> body gathered up to r->body_max (past it: 413) -> ops->dispatch,
  * which fills `out`, or suspends the request through r->io and has it resumed later -> ops->resumed on
- * the loop -> sent -> ops->finished, after which the request is freed.
+ * the loop -> sent -> ops->finished, after which the request is freed. `finished` may be called on a lane
+ * (a job that outlived a drain) and sees status 499 when the client left before it was answered.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -59,8 +60,11 @@ MUST_CHECK enum iam_err server_reload_proxies(struct server *s, const char *trus
  */
 unsigned server_sweep(struct server *s);
 
-/* Stops accepting, answers keep-alive connections with close, waits for running requests until the deadline,
- * then resumes the suspended ones with 503. */
+/*
+ * Stops accepting, answers keep-alive connections with close, waits for running requests for so long
+ * (from now), then has the suspended ones answered 503 and refuses what still comes. May take a
+ * second more. Their jobs may still run: the lanes must end before server_free().
+ */
 void server_drain(struct server *s, int64_t deadline_ms);
 
 /* After server_drain() and after the lanes have ended. */
