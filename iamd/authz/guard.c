@@ -15,7 +15,7 @@
 #include "libacl/base/str.h"
 
 #define ADMINROUTER_ACS_RID "dcos:adminrouter:acs"
-#define OWN_RID_PREFIX	    "iam:"
+#define OWN_RID_PREFIX      "iam:"
 
 static bool is_known_and_enabled(const struct root *root, struct str uid)
 {
@@ -24,11 +24,11 @@ static bool is_known_and_enabled(const struct root *root, struct str uid)
 	return sessions_find(root, uid, &session) && session.enabled;
 }
 
-bool authz_allows(
-	const struct root *root, struct str uid, struct str rid, enum iam_action action)
+bool authz_allows(const struct root *root, struct str uid, struct str rid,
+	enum iam_action action)
 {
 	return is_known_and_enabled(root, uid) &&
-	       iam_check(root->acl, uid, rid, action) == IAM_ALLOW;
+		iam_check(root->acl, uid, rid, action) == IAM_ALLOW;
 }
 
 bool authz_is_superuser(const struct root *root, struct str uid)
@@ -45,13 +45,13 @@ bool guard_allows(const struct root *root, struct str uid, struct str delegated_
 	if (iam_check(root->acl, uid, STR(ADMINROUTER_ACS_RID), IAM_FULL) == IAM_ALLOW)
 		return true;
 	return delegated_rid.ptr != NULL &&
-	       iam_check(root->acl, uid, delegated_rid, action) == IAM_ALLOW;
+		iam_check(root->acl, uid, delegated_rid, action) == IAM_ALLOW;
 }
 
 bool guard_rid_is_protected(struct str rid)
 {
 	return str_eq_c(rid, IAM_SUPERUSER_RID) || str_eq_c(rid, ADMINROUTER_ACS_RID) ||
-	       str_starts(rid, STR(OWN_RID_PREFIX));
+		str_starts(rid, STR(OWN_RID_PREFIX));
 }
 
 static bool pick_protected(struct str rid, void *ctx)

@@ -8,14 +8,14 @@
 #ifndef AUTHZ_GUARD_H
 #define AUTHZ_GUARD_H
 
+#include <stdbool.h>
+
 #include "iam/acl.h"
 #include "iamd/authz/publish.h"
 
-#include <stdbool.h>
-
 /* A decision about anything: unknown and disabled uids are denied, superusers allowed. */
-bool authz_allows(
-	const struct root *root, struct str uid, struct str rid, enum iam_action action);
+bool authz_allows(const struct root *root, struct str uid, struct str rid,
+	enum iam_action action);
 
 /* Known, enabled and effective superuser. */
 bool authz_is_superuser(const struct root *root, struct str uid);

@@ -43,8 +43,8 @@ static bool add_session(struct str uid, bool enabled, int64_t gen, bool raised, 
 
 /* The expiry is not kept: an expired token is refused before anyone asks whether it was
  * revoked. */
-static bool add_revoked(
-	const unsigned char digest[TOKEN_DIGEST_BYTES], int64_t expires_at_s, void *ctx)
+static bool add_revoked(const unsigned char digest[TOKEN_DIGEST_BYTES],
+	int64_t expires_at_s, void *ctx)
 {
 	struct filling *f = ctx;
 
@@ -54,8 +54,8 @@ static bool add_revoked(
 }
 
 /* Ends the filling: the table, or nothing left behind. */
-static enum iam_err filling_end(
-	struct filling *f, struct pmap *empty, enum iam_err e, struct pmap **ret_table)
+static enum iam_err filling_end(struct filling *f, struct pmap *empty, enum iam_err e,
+	struct pmap **ret_table)
 {
 	struct pmap_retired retired = {0};
 
@@ -72,8 +72,8 @@ static enum iam_err filling_end(
 	return IAM_OK;
 }
 
-enum iam_err loader_sessions(
-	struct db *db, const unsigned char *key, struct pmap **ret_sessions)
+enum iam_err loader_sessions(struct db *db, const unsigned char *key,
+	struct pmap **ret_sessions)
 {
 	struct filling f = {.key = key, .result = IAM_OK};
 	struct pmap *empty = pmap_new();
@@ -81,12 +81,12 @@ enum iam_err loader_sessions(
 	if (empty == NULL)
 		return IAM_NO_MEMORY;
 	pmap_edit_begin(&f.edit, empty);
-	return filling_end(
-		&f, empty, store_sessions_each(db, add_session, &f), ret_sessions);
+	return filling_end(&f, empty, store_sessions_each(db, add_session, &f),
+		ret_sessions);
 }
 
-enum iam_err loader_revoked(
-	struct db *db, const unsigned char *key, struct pmap **ret_revoked)
+enum iam_err loader_revoked(struct db *db, const unsigned char *key,
+	struct pmap **ret_revoked)
 {
 	struct filling f = {.key = key, .result = IAM_OK};
 	struct pmap *empty = pmap_new();
@@ -94,6 +94,6 @@ enum iam_err loader_revoked(
 	if (empty == NULL)
 		return IAM_NO_MEMORY;
 	pmap_edit_begin(&f.edit, empty);
-	return filling_end(
-		&f, empty, store_revocations_each(db, add_revoked, &f), ret_revoked);
+	return filling_end(&f, empty, store_revocations_each(db, add_revoked, &f),
+		ret_revoked);
 }

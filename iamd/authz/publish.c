@@ -20,17 +20,18 @@
  */
 #include "iamd/authz/publish.h"
 
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
 #include "iamd/authz/loader.h"
 #include "iamd/authz/sessions.h"
 #include "iamd/sys/log.h"
 #include "iamd/sys/metrics.h"
 #include "iamd/sys/thread.h"
-
-#include <assert.h>
-#include <pthread.h>
-#include <sodium.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 
 #define CACHE_LINE 64
 
@@ -53,7 +54,7 @@ struct version {
 	struct root root;     /* all that readers see; the rest is the writers' */
 	struct version *next; /* replaced after this one */
 	uint64_t replaced_in; /* epoch */
-	size_t bytes;	      /* freed with it, for the limit */
+	size_t bytes;         /* freed with it, for the limit */
 	struct pmap_retired sessions;
 	struct pmap_retired revoked;
 	/* NULL: the next version uses it too */
@@ -69,11 +70,11 @@ struct publisher {
 	unsigned n_slots;
 	unsigned char hash_key[TABLE_KEY_BYTES];
 
-	pthread_mutex_t writer;		 /* guards the rest */
+	pthread_mutex_t writer;          /* guards the rest */
 	struct version *oldest, *newest; /* replaced, not yet freed */
 	size_t retired_versions;
 	size_t retired_bytes;
-	bool over_limit;	 /* said so in the log */
+	bool over_limit;         /* said so in the log */
 	struct version *pending; /* prepared, not installed */
 	struct pmap_edit edit_sessions, edit_revoked;
 	/* The newest of each without const: what root points to. */
@@ -188,9 +189,7 @@ static void reclaim(struct publisher *p)
 {
 	uint64_t oldest;
 
-	if (p->oldest == NULL)
-		return;
-	oldest = oldest_reader(p);
+	oldest = p->oldest == NULL ? 0 : oldest_reader(p);
 	while (p->oldest != NULL && p->oldest->replaced_in < oldest) {
 		struct version *v = p->oldest;
 
@@ -253,7 +252,7 @@ static void swap_version(struct publisher *p, struct version *next,
 	old->keyring = next->root.keyring == p->keyring ? NULL : p->keyring;
 	old->config = next->root.config == p->config ? NULL : p->config;
 	old->bytes = sizeof(*old) + sessions->bytes + revoked->bytes +
-		     (old->acl == NULL ? 0 : snapshot_bytes(old->acl));
+		(old->acl == NULL ? 0 : snapshot_bytes(old->acl));
 	old->replaced_in = atomic_fetch_add(&p->epoch, 1);
 
 	if (p->newest == NULL)
@@ -266,8 +265,8 @@ static void swap_version(struct publisher *p, struct version *next,
 	metrics_count(METRIC_PUBLICATIONS, 1);
 }
 
-static enum iam_err apply_change(
-	struct publisher *p, const struct change *c, bool *rebuild)
+static enum iam_err apply_change(struct publisher *p, const struct change *c,
+	bool *rebuild)
 {
 	struct str uid = {.ptr = c->uid, .len = c->uid_len};
 	struct session session = {
@@ -290,8 +289,8 @@ static enum iam_err apply_change(
 }
 
 /* Fills the pending version's edits and snapshot from the changes. */
-static enum iam_err prepare_pending(
-	struct publisher *p, struct db *w, const struct changes *changes)
+static enum iam_err prepare_pending(struct publisher *p, struct db *w,
+	const struct changes *changes)
 {
 	struct iam_snapshot *acl;
 	bool rebuild = false;
@@ -370,8 +369,8 @@ void publish_abort(struct publisher *p)
 	pthread_mutex_unlock(&p->writer);
 }
 
-enum iam_err publish_reload(
-	struct publisher *p, struct keyring *keyring, struct config *config)
+enum iam_err publish_reload(struct publisher *p, struct keyring *keyring,
+	struct config *config)
 {
 	const struct pmap_retired nothing = {0};
 	struct version *next = calloc(1, sizeof(*next));

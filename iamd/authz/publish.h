@@ -13,15 +13,15 @@
 #ifndef AUTHZ_PUBLISH_H
 #define AUTHZ_PUBLISH_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "iam/acl.h"
 #include "iam/err.h"
 #include "iamd/authn/keyring.h"
 #include "iamd/authz/pmap.h"
 #include "iamd/config.h"
 #include "iamd/store/changes.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 struct publisher;
 
@@ -65,8 +65,8 @@ void publisher_free(struct publisher *p);
  */
 const struct root *publish_enter(struct publisher *p);
 void publish_leave(struct publisher *p);
-#define PUBLISH_SCOPE(p, name)                                                           \
-	__attribute__((cleanup(publish_scope_leave))) struct publish_scope name = {      \
+#define PUBLISH_SCOPE(p, name) \
+	__attribute__((cleanup(publish_scope_leave))) struct publish_scope name = { \
 		(p), publish_enter(p)}
 struct publish_scope {
 	struct publisher *publisher;
@@ -92,8 +92,8 @@ void publish_abort(struct publisher *p);
  * them. The revision stays. Not between prepare and install of the same thread. Errors:
  * IAM_NO_MEMORY.
  */
-MUST_CHECK enum iam_err publish_reload(
-	struct publisher *p, struct keyring *keyring, struct config *config);
+MUST_CHECK enum iam_err publish_reload(struct publisher *p, struct keyring *keyring,
+	struct config *config);
 
 /* Frees what no reader sees any more (also done at each install). Any thread. Replaced
  * roots left. */

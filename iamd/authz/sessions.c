@@ -10,15 +10,16 @@
  */
 #include "iamd/authz/sessions.h"
 
-#include "libacl/base/str.h"
-
 #include <assert.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-static_assert(
-	TABLE_KEY_BYTES == crypto_shorthash_KEYBYTES, "the tables' key is SipHash's");
+#include <sodium.h>
+
+#include "libacl/base/str.h"
+
+static_assert(TABLE_KEY_BYTES == crypto_shorthash_KEYBYTES,
+	"the tables' key is SipHash's");
 
 struct session_record {
 	int64_t gen;
@@ -117,8 +118,8 @@ enum iam_err sessions_put(struct pmap_edit *e, const unsigned char *key, struct 
 	return err;
 }
 
-enum iam_err sessions_remove(
-	struct pmap_edit *e, const unsigned char *key, struct str uid)
+enum iam_err sessions_remove(struct pmap_edit *e, const unsigned char *key,
+	struct str uid)
 {
 	enum iam_err err;
 
@@ -136,8 +137,8 @@ enum iam_err revoked_put(struct pmap_edit *e, const unsigned char *key,
 		return IAM_NO_MEMORY;
 	memcpy(r->digest, digest, sizeof(r->digest));
 
-	err = pmap_edit_put(
-		e, hash_bytes(key, digest, TOKEN_DIGEST_BYTES), r, match_digest, digest);
+	err = pmap_edit_put(e, hash_bytes(key, digest, TOKEN_DIGEST_BYTES), r,
+		match_digest, digest);
 	if (err != IAM_OK)
 		free(r);
 	return err;
@@ -148,7 +149,7 @@ enum iam_err revoked_remove(struct pmap_edit *e, const unsigned char *key,
 {
 	enum iam_err err;
 
-	err = pmap_edit_remove(
-		e, hash_bytes(key, digest, TOKEN_DIGEST_BYTES), match_digest, digest);
+	err = pmap_edit_remove(e, hash_bytes(key, digest, TOKEN_DIGEST_BYTES),
+		match_digest, digest);
 	return err == IAM_NOT_FOUND ? IAM_OK : err;
 }

@@ -6,11 +6,11 @@
 #ifndef AUTHZ_SESSIONS_H
 #define AUTHZ_SESSIONS_H
 
-#include "iam/str.h"
-#include "iamd/authz/publish.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "iam/str.h"
+#include "iamd/authz/publish.h"
 
 struct session {
 	bool enabled;
@@ -20,8 +20,8 @@ struct session {
 
 /* False when the uid is unknown. */
 bool sessions_find(const struct root *root, struct str uid, struct session *ret_session);
-bool revoked_find(
-	const struct root *root, const unsigned char digest[TOKEN_DIGEST_BYTES]);
+bool revoked_find(const struct root *root,
+	const unsigned char digest[TOKEN_DIGEST_BYTES]);
 size_t sessions_count(const struct root *root);
 
 /*
@@ -31,8 +31,8 @@ size_t sessions_count(const struct root *root);
  */
 MUST_CHECK enum iam_err sessions_put(struct pmap_edit *e, const unsigned char *key,
 	struct str uid, const struct session *session);
-MUST_CHECK enum iam_err sessions_remove(
-	struct pmap_edit *e, const unsigned char *key, struct str uid);
+MUST_CHECK enum iam_err sessions_remove(struct pmap_edit *e, const unsigned char *key,
+	struct str uid);
 MUST_CHECK enum iam_err revoked_put(struct pmap_edit *e, const unsigned char *key,
 	const unsigned char digest[TOKEN_DIGEST_BYTES]);
 MUST_CHECK enum iam_err revoked_remove(struct pmap_edit *e, const unsigned char *key,

@@ -8,12 +8,11 @@
  * Runs for STRESS_MS (default 3000); made for ThreadSanitizer, useful under ASan too: what is freed
  * too early or never shows there.
  */
-#include "authz_fixture.h"
-
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "authz_fixture.h"
 #include "iamd/authn/token_cache.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/lane.h"
@@ -25,12 +24,13 @@
 #define SLOTS (READERS + 8)
 
 /* cmocka's assertions work on the main thread only. */
-#define CHECK(fact)                                                                      \
-	do {                                                                             \
-		if (!(fact)) {                                                           \
-			(void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #fact); \
-			abort();                                                         \
-		}                                                                        \
+#define CHECK(fact) \
+	do { \
+		if (!(fact)) { \
+			(void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, \
+				#fact); \
+			abort(); \
+		} \
 	} while (0)
 
 static const struct stored_fact facts_of[2][2] = {
@@ -71,8 +71,10 @@ static size_t rows_of(int64_t n, struct change rows[USERS + 4])
 
 	for (unsigned i = 0; i < USERS; i++)
 		rows[len++] = change_of_session(user_name(i), n % 3 != 0, n);
-	rows[len++] = n % 4 == 0 ? change_gone("guest") : change_of_session("guest", true, n);
-	rows[len++] = change_of_digest(n % 2 == 0 ? CHANGE_REVOKED : CHANGE_REVOKED_GONE, 0x5a);
+	rows[len++] =
+		n % 4 == 0 ? change_gone("guest") : change_of_session("guest", true, n);
+	rows[len++] =
+		change_of_digest(n % 2 == 0 ? CHANGE_REVOKED : CHANGE_REVOKED_GONE, 0x5a);
 	rows[len++] = (struct change){.kind = CHANGE_ACL};
 	return len;
 }
@@ -89,8 +91,8 @@ static void check_root(const struct root *root)
 	}
 	CHECK(sessions_find(root, STR("guest"), &found) == (n % 4 != 0));
 	CHECK(revoked_find(root, digest) == (n % 2 == 0));
-	CHECK((iam_check(root->acl, STR("user0"), STR("svc:odd"), IAM_READ) == IAM_ALLOW) ==
-		(n % 2 == 1));
+	CHECK((iam_check(root->acl, STR("user0"), STR("svc:odd"), IAM_READ) ==
+		      IAM_ALLOW) == (n % 2 == 1));
 	CHECK(root->keyring->freed != NULL && root->config != NULL);
 }
 
@@ -156,8 +158,9 @@ static void write_done(struct lane_job *job, enum iam_err result)
 
 static void write_and_read_own(struct stress *s)
 {
-	struct write_job w = {
-		.job = {.run = write_run, .done = write_done}, .stress = s, .revision = -1};
+	struct write_job w = {.job = {.run = write_run, .done = write_done},
+		.stress = s,
+		.revision = -1};
 	const struct root *root;
 
 	CHECK(sem_init(&w.done, 0, 0) == 0);
@@ -300,8 +303,14 @@ static int64_t stress_ms(void)
 static void start_lanes(struct stress *s)
 {
 	struct lane_config lanes[LANE_COUNT] = {
-		[LANE_WRITE] = {.threads = 1, .queue_max = 64, .batch = write_batch, .batch_ctx = s},
-		[LANE_HASH] = {.threads = 1, .queue_max = 16, .share_max = 2, .nice = true},
+		[LANE_WRITE] = {.threads = 1,
+			.queue_max = 64,
+			.batch = write_batch,
+			.batch_ctx = s},
+		[LANE_HASH] = {.threads = 1,
+			.queue_max = 16,
+			.share_max = 2,
+			.nice = true},
 		[LANE_SLOW] = {.threads = 1, .queue_max = 16},
 	};
 

@@ -8,8 +8,8 @@
 #ifndef TESTS_AUTHZ_FIXTURE_H
 #define TESTS_AUTHZ_FIXTURE_H
 
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ struct stored_fact {
 struct db {
 	const struct stored_user *users; /* ends with uid NULL */
 	const struct stored_fact *facts; /* ends with group and user NULL */
-	const unsigned char *revoked;	 /* one digest, or NULL */
+	const unsigned char *revoked;    /* one digest, or NULL */
 	int64_t revision;
 	enum iam_err model_result;
 	unsigned model_loads;
@@ -94,10 +94,10 @@ static enum iam_err tell(struct iam_model *m, const struct stored_fact *f)
 	if (f->rid == NULL)
 		return iam_model_add_member(m, str_c(f->group), str_c(f->user));
 	if (f->group != NULL)
-		return iam_model_add_grant(
-			m, str_c(f->rid), IAM_SUBJECT_GROUP, str_c(f->group), f->action);
-	return iam_model_add_grant(
-		m, str_c(f->rid), IAM_SUBJECT_USER, str_c(f->user), f->action);
+		return iam_model_add_grant(m, str_c(f->rid), IAM_SUBJECT_GROUP,
+			str_c(f->group), f->action);
+	return iam_model_add_grant(m, str_c(f->rid), IAM_SUBJECT_USER, str_c(f->user),
+		f->action);
 }
 
 enum iam_err store_model_load(struct db *db, struct iam_model *m)
@@ -131,13 +131,15 @@ static struct config *fixture_config(void)
 }
 
 /* A publisher over db, with slots for `threads` readers. *freed counts its keyrings' frees. */
-static struct publisher *fixture_publisher(struct db *db, unsigned threads, unsigned *freed)
+static struct publisher *fixture_publisher(struct db *db, unsigned threads,
+	unsigned *freed)
 {
 	struct publisher *p = NULL;
 
 	assert_true(sodium_init() >= 0);
-	assert_int_equal(
-		publisher_new(db, fixture_keyring(freed), fixture_config(), threads, &p), IAM_OK);
+	assert_int_equal(publisher_new(db, fixture_keyring(freed), fixture_config(),
+				 threads, &p),
+		IAM_OK);
 	return p;
 }
 
@@ -167,8 +169,8 @@ static inline struct change change_of_digest(enum change_kind kind, unsigned cha
 }
 
 /* Prepares and installs the rows as one publication. */
-static inline void fixture_publish(
-	struct publisher *p, struct db *db, struct change *rows, size_t n, int64_t revision)
+static inline void fixture_publish(struct publisher *p, struct db *db,
+	struct change *rows, size_t n, int64_t revision)
 {
 	struct changes changes = {.rows = rows, .len = n, .cap = n};
 

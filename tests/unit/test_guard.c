@@ -1,11 +1,11 @@
 /* test_guard - who may do what to iamd's own objects. */
 #include "authz_fixture.h"
-
 #include "iamd/authz/guard.h"
 
 static const struct stored_user users[] = {{"root", true, 1, false},
-	{"rootoff", false, 2, false}, {"ops", true, 3, false}, {"opsread", true, 4, false},
-	{"helper", true, 5, false}, {"helperfull", true, 6, false}, {"plain", true, 7, false},
+	{"rootoff", false, 2, false}, {"ops", true, 3, false},
+	{"opsread", true, 4, false}, {"helper", true, 5, false},
+	{"helperfull", true, 6, false}, {"plain", true, 7, false},
 	{"plainoff", false, 8, false}, {"late", true, 9, false}, {0}};
 
 static const struct stored_fact facts[] = {
@@ -162,8 +162,15 @@ static void users_and_groups_with_a_protected_grant_are_protected(void **state)
 		const char *uid;
 		bool is_protected;
 	} cases[] = {
-		{"root", true}, {"rootoff", true}, {"ghost", true}, {"ops", true}, {"opsread", true},
-		{"helper", true}, {"helperfull", true}, {"plain", false}, {"late", false},
+		{"root", true},
+		{"rootoff", true},
+		{"ghost", true},
+		{"ops", true},
+		{"opsread", true},
+		{"helper", true},
+		{"helperfull", true},
+		{"plain", false},
+		{"late", false},
 		{"nobody", false},
 	};
 	struct state *s = *state;

@@ -1,11 +1,11 @@
 /* test_publish - what readers see of a publication, and when what they saw is freed. */
 #include "authz_fixture.h"
-
 #include "iamd/sys/metrics.h"
 #include "iamd/sys/thread.h"
 
 static const struct stored_user users[] = {{"alice", true, 1, false}, {0}};
-static const struct stored_fact facts_before[] = {{"svc:a", NULL, "alice", IAM_READ}, {0}};
+static const struct stored_fact facts_before[] = {
+	{"svc:a", NULL, "alice", IAM_READ}, {0}};
 static const struct stored_fact facts_after[] = {{"svc:b", NULL, "alice", IAM_READ}, {0}};
 
 struct state {
@@ -93,14 +93,16 @@ static void a_reader_keeps_its_root_while_others_are_installed(void **state)
 
 	for (int64_t i = 0; i < 100; i++) {
 		struct change rows[] = {change_of_session("alice", true, 100 + i),
-			change_of_digest(CHANGE_REVOKED, (unsigned char)i), {.kind = CHANGE_ACL}};
+			change_of_digest(CHANGE_REVOKED, (unsigned char)i),
+			{.kind = CHANGE_ACL}};
 
 		s->db.facts = facts_after;
 		fixture_publish(s->p, &s->db, rows, 3, 6 + i);
 	}
 	assert_int_equal(publish_reclaim(s->p), 100);
 	assert_int_equal(gen_of(root, "alice"), 1);
-	assert_int_equal(iam_check(root->acl, STR("alice"), STR("svc:a"), IAM_READ), IAM_ALLOW);
+	assert_int_equal(iam_check(root->acl, STR("alice"), STR("svc:a"), IAM_READ),
+		IAM_ALLOW);
 	assert_int_equal(root->revision, 5);
 	publish_leave(s->p);
 
@@ -149,16 +151,17 @@ static void the_snapshot_is_rebuilt_only_when_grants_or_groups_change(void **sta
 	assert_int_equal(metrics_value(METRIC_ACL_REBUILDS), rebuilds + 1);
 	assert_int_equal(metrics_value(METRIC_PUBLICATIONS), publications + 2);
 	PUBLISH_SCOPE(s->p, scope);
-	assert_int_equal(
-		iam_check(scope.root->acl, STR("alice"), STR("svc:a"), IAM_READ), IAM_DENY);
-	assert_int_equal(
-		iam_check(scope.root->acl, STR("alice"), STR("svc:b"), IAM_READ), IAM_ALLOW);
+	assert_int_equal(iam_check(scope.root->acl, STR("alice"), STR("svc:a"), IAM_READ),
+		IAM_DENY);
+	assert_int_equal(iam_check(scope.root->acl, STR("alice"), STR("svc:b"), IAM_READ),
+		IAM_ALLOW);
 }
 
 static void a_failed_rebuild_changes_nothing_and_holds_nothing(void **state)
 {
 	struct state *s = *state;
-	struct change rows[] = {change_of_session("alice", true, 2), {.kind = CHANGE_ACL}};
+	struct change rows[] = {
+		change_of_session("alice", true, 2), {.kind = CHANGE_ACL}};
 	struct changes changes = {.rows = rows, .len = 2};
 
 	s->db.model_result = IAM_STORE;
@@ -208,8 +211,8 @@ static void a_reload_frees_the_old_keyring_when_its_reader_left(void **state)
 	uint64_t keyset = root->keyset;
 	unsigned frees = config_frees;
 
-	assert_int_equal(
-		publish_reload(s->p, fixture_keyring(&s->keyrings_freed), fixture_config()),
+	assert_int_equal(publish_reload(s->p, fixture_keyring(&s->keyrings_freed),
+				 fixture_config()),
 		IAM_OK);
 	assert_int_equal(s->keyrings_freed, 0);
 	assert_ptr_equal(root->keyring, old);

@@ -1,8 +1,8 @@
 /* test_sessions - lookups of users and revoked tokens in a published root. */
 #include "authz_fixture.h"
 
-static const struct stored_user users[] = {
-	{"alice", true, 7, false}, {"bob", false, 8, true}, {"alice2", true, 9, false}, {0}};
+static const struct stored_user users[] = {{"alice", true, 7, false},
+	{"bob", false, 8, true}, {"alice2", true, 9, false}, {0}};
 
 struct state {
 	struct db db;
@@ -60,10 +60,10 @@ static void what_is_no_stored_uid_is_not_found_and_leaves_the_output_alone(void 
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
 		assert_false(sessions_find(scope.root, unknown[i], &found));
 	memset(longest, 'a', sizeof(longest));
-	assert_false(
-		sessions_find(scope.root, (struct str){longest, sizeof(longest)}, &found));
-	assert_false(
-		sessions_find(scope.root, (struct str){longest, IAM_UID_MAX_BYTES}, &found));
+	assert_false(sessions_find(scope.root, (struct str){longest, sizeof(longest)},
+		&found));
+	assert_false(sessions_find(scope.root, (struct str){longest, IAM_UID_MAX_BYTES},
+		&found));
 	assert_int_equal(found.gen, 42);
 }
 
@@ -86,8 +86,8 @@ static void a_uid_of_the_greatest_length_is_kept_whole(void **state)
 static void a_change_replaces_and_a_deletion_removes(void **state)
 {
 	struct state *s = *state;
-	struct change rows[] = {
-		change_of_session("alice", false, 20), change_gone("bob"), change_gone("nobody")};
+	struct change rows[] = {change_of_session("alice", false, 20), change_gone("bob"),
+		change_gone("nobody")};
 	struct session found;
 
 	fixture_publish(s->p, &s->db, rows, 3, 4);
@@ -102,9 +102,10 @@ static void a_change_replaces_and_a_deletion_removes(void **state)
 static void within_one_publication_the_last_change_of_a_user_holds(void **state)
 {
 	struct state *s = *state;
-	struct change rows[] = {change_of_session("carol", true, 30), change_gone("carol"),
-		change_of_session("dave", true, 31), change_of_session("dave", true, 32),
-		change_gone("alice"), change_of_session("alice", true, 33)};
+	struct change rows[] = {change_of_session("carol", true, 30),
+		change_gone("carol"), change_of_session("dave", true, 31),
+		change_of_session("dave", true, 32), change_gone("alice"),
+		change_of_session("alice", true, 33)};
 	struct session found;
 
 	fixture_publish(s->p, &s->db, rows, 6, 4);
@@ -121,7 +122,8 @@ static void revoked_digests_are_found_until_they_are_gone(void **state)
 	struct state *s = *state;
 	unsigned char stored[TOKEN_DIGEST_BYTES], added[TOKEN_DIGEST_BYTES];
 	struct change rows[] = {change_of_digest(CHANGE_REVOKED, 0x22),
-		change_of_digest(CHANGE_REVOKED, 0x22), change_of_digest(CHANGE_REVOKED_GONE, 0x11),
+		change_of_digest(CHANGE_REVOKED, 0x22),
+		change_of_digest(CHANGE_REVOKED_GONE, 0x11),
 		change_of_digest(CHANGE_REVOKED_GONE, 0x33)};
 	const struct root *root = publish_enter(s->p);
 
