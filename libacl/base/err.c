@@ -37,6 +37,7 @@ const char *iam_err_text(enum iam_err code)
 	return is_known(code) ? err_texts[code] : "unknown error";
 }
 
+#undef iam_error_set
 enum iam_err iam_error_set(struct iam_error *err, enum iam_err code, const char *fmt, ...)
 {
 	va_list args;
