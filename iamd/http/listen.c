@@ -243,14 +243,21 @@ enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *e
 	return IAM_OK;
 }
 
-void listen_close(struct listen_socket *s)
+void listen_stop(struct listen_socket *s)
 {
-	if (s->fd >= 0)
-		(void)close(s->fd);
-	s->fd = -1;
 	if (s->path[0] != '\0')
 		(void)unlink(s->path);
 	s->path[0] = '\0';
+	if (s->fd >= 0 && !s->is_passed)
+		(void)shutdown(s->fd, SHUT_RDWR);
+}
+
+void listen_close(struct listen_socket *s)
+{
+	listen_stop(s);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
 }
 
 void listen_close_all(struct listen_set *set)

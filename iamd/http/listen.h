@@ -43,6 +43,12 @@ MUST_CHECK enum iam_err listen_add(struct listen_set *set, const char *addresses
 /* Takes over listening sockets 3 .. 3 + n - 1 of the service manager. */
 MUST_CHECK enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *err);
 
+/*
+ * New clients are refused from now on; the descriptor stays open. A passed socket is left alone: its
+ * queue belongs to whoever the service manager starts next.
+ */
+void listen_stop(struct listen_socket *s);
+
 /* Closes it if still open and removes the path of a Unix socket we made. Idempotent. */
 void listen_close(struct listen_socket *s);
 void listen_close_all(struct listen_set *set);

@@ -8,64 +8,20 @@
  * Invariants: no answer is queued from a body callback; what reaches a handler was sanitised; a
  * connection is suspended only from its own loop; nothing is suspended when a daemon stops.
  */
-#include "iamd/http/server.h"
-
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "iamd/http/call.h"
-#include "iamd/http/conn_watch.h"
-#include "iamd/http/listen.h"
-#include "iamd/http/origin.h"
 #include "iamd/http/problem.h"
-#include "iamd/http/sanitize.h"
-#include "iamd/http/tls.h"
+#include "iamd/http/server_impl.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
-#include "libacl/base/steal.h"
 
 /* LIMIT: memory of one connection in the library; about half of it holds header fields. */
 #define CONNECTION_MEMORY_BYTES 65536
-/* LIMIT: how long cancelled requests get to be answered 503. */
-#define CANCEL_MS 1000
-#define DRAIN_POLL_MS 5
-
-struct listener {
-	struct server *server;
-	struct MHD_Daemon *daemon;
-	bool is_tls;
-	bool is_unix;
-	bool is_metrics;
-};
-
-struct server {
-	struct server_settings settings;
-	struct listen_set sockets;
-	struct listener listeners[LISTEN_MAX];
-	unsigned n_listeners;
-	struct watch *watch;
-	struct parking parking;
-	struct tls *tls;
-	pthread_rwlock_t state_lock; /* what follows */
-	bool is_draining;
-	bool is_refusing;
-	struct proxy_list *proxies;
-};
-
-/* One connection: the library's socket context. */
-struct link {
-	struct listener *listener;
-	struct watch_conn *watch;
-	struct tls_slot tls;
-	char ip[48];
-};
 
 static struct link *link_of(struct MHD_Connection *connection)
 {
@@ -158,7 +114,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 
 /* ---- parking ---- */
 
-static void wake(void *connection)
+void server_wake(void *connection)
 {
 	MHD_resume_connection(connection);
 }
@@ -190,16 +146,6 @@ static bool add_header(struct req *r, struct MHD_Response *m, struct str name, s
 	return n != NULL && v != NULL && MHD_add_response_header(m, n, v) == MHD_YES;
 }
 
-static bool is_draining(struct server *s)
-{
-	bool draining;
-
-	pthread_rwlock_rdlock(&s->state_lock);
-	draining = s->is_draining;
-	pthread_rwlock_unlock(&s->state_lock);
-	return draining;
-}
-
 static struct server *server_of(struct call *c)
 {
 	return link_of(c->connection)->listener->server;
@@ -217,7 +163,7 @@ static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 			out->content_type) == MHD_YES;
 	for (unsigned i = 0; fine && i < out->n_headers; i++)
 		fine = add_header(c->req, m, out->headers[i].name, out->headers[i].value);
-	if (fine && (out->close || is_draining(server_of(c))))
+	if (fine && (out->close || server_is_draining(server_of(c))))
 		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 	c->stage = CALL_QUEUED;
 	watch_send(c->watch, clock_mono_ms(), out->body.len);
@@ -326,10 +272,10 @@ static enum MHD_Result start_stream(struct call *c)
 	return MHD_YES;
 }
 
-static enum MHD_Result answer(struct call *c)
+static enum MHD_Result go_on(struct call *c, enum exchange_next next)
 {
-	if (c->out.status == 0)
-		problem_write(c->req, IAM_INTERNAL, &c->out);
+	if (next == EXCHANGE_WAIT)
+		return MHD_YES;
 	if (c->out.stream != NULL && c->req->method != HTTP_HEAD)
 		return start_stream(c);
 	return send_body(c);
@@ -380,113 +326,19 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
-/* What the connection and its listener know about the request. */
-static void set_peer(struct req *r, const struct link *l)
-{
-	struct server *s = l->listener->server;
-
-	r->peer_is_unix = l->listener->is_unix;
-	r->tls = l->listener->is_tls;
-	r->metrics_listener = l->listener->is_metrics;
-	memcpy(r->peer_ip, l->ip, sizeof(r->peer_ip));
-	pthread_rwlock_rdlock(&s->state_lock);
-	r->peer_is_trusted = proxy_list_has(s->proxies, r->peer_is_unix, r->peer_ip);
-	origin_resolve_client(r, s->proxies);
-	pthread_rwlock_unlock(&s->state_lock);
-	req_adopt_id(r);
-}
-
-static enum MHD_Result refuse(struct call *c, unsigned status, const char *why)
-{
-	struct req *r = c->req;
-
-	log_event(LOG_LEVEL_DEBUG, "http.refused", LOG_CSTR("why", why), LOG_INT("status", status),
-		LOG_CSTR("peer", r->peer_ip));
-	resp_reset(&c->out);
-	if (status == 400)
-		problem_write(r, req_fail(r, IAM_BAD_REQUEST, "Bad request: %s.", why), &c->out);
-	else
-		(void)resp_body(&c->out, status, NULL, STR(""));
-	c->out.close = true;
-	return send_body(c);
-}
-
-static void read_framing(struct call *c)
-{
-	struct req *r = c->req;
-	int64_t length = 0;
-
-	(void)str_to_i64(req_header(r, "Content-Length"), 0, INT64_MAX, &length);
-	r->has_content_length = length > 0;
-	r->chunked = req_header_count(r, "Transfer-Encoding") > 0;
-	c->has_body = r->has_content_length || r->chunked;
-}
-
-/* The header is complete; no byte of the body was read yet, so an answer now closes the connection. */
+/* No byte of the body was read yet. */
 static enum MHD_Result first_call(struct call *c, const char *method, const char *version)
 {
 	struct req *r = c->req;
 	struct header_walk walk = {.req = r};
-	struct link *l = link_of(c->connection);
-	const char *why = "";
-	unsigned status;
-	int64_t length;
 
 	r->method_text = arena_str(r->arena, str_c(method));
 	r->method = http_method_parse(str_c(method));
 	r->http10 = strcmp(version, "HTTP/1.0") == 0;
 	(void)MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_header, &walk);
-	set_peer(r, l);
 	if (walk.failed || r->method_text.ptr == NULL)
 		return MHD_NO;
-	status = walk.too_many ? 431 : sanitize_request(r, &why);
-	if (status != 0)
-		return refuse(c, status, walk.too_many ? "too many header fields" : why);
-	read_framing(c);
-	l->listener->server->settings.ops->begin(r, &c->out);
-	c->stage = CALL_BODY;
-	if (!c->has_body)
-		return MHD_YES; /* called again at once; only then keep-alive survives an answer */
-	if (c->out.status == 0 && r->has_content_length &&
-		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max, &length))
-		problem_write(r, IAM_TOO_LARGE, &c->out);
-	if (c->out.status != 0) {
-		c->out.close = true;
-		return answer(c);
-	}
-	watch_body(c->watch, clock_mono_ms());
-	return MHD_YES;
-}
-
-static enum MHD_Result run(struct call *c)
-{
-	struct server *s = server_of(c);
-
-	call_body_done(c);
-	watch_work(c->watch);
-	c->stage = CALL_RUNNING;
-	if (c->body_too_large || c->body.failed)
-		problem_write(c->req, c->body_too_large ? IAM_TOO_LARGE : IAM_NO_MEMORY, &c->out);
-	else if (c->out.status == 0)
-		s->settings.ops->dispatch(c->req, &c->out);
-	return c->stage == CALL_PARKED ? MHD_YES : answer(c);
-}
-
-static enum MHD_Result run_on(struct call *c)
-{
-	c->stage = CALL_RUNNING;
-	c->parking->ops->resumed(c->req, &c->out);
-	return c->stage == CALL_PARKED ? MHD_YES : answer(c);
-}
-
-static bool is_refusing(struct server *s)
-{
-	bool refusing;
-
-	pthread_rwlock_rdlock(&s->state_lock);
-	refusing = s->is_refusing;
-	pthread_rwlock_unlock(&s->state_lock);
-	return refusing;
+	return go_on(c, exchange_begin(c, link_of(c->connection), walk.too_many));
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
@@ -501,19 +353,21 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_NO;
 	switch (c->stage) {
 	case CALL_NEW:
-		if (is_refusing(l->server))
+		if (server_is_refusing(l->server))
 			return send_cancelled(c);
 		return first_call(c, method, version);
 	case CALL_BODY:
 		if (*size == 0)
-			return run(c);
+			return go_on(c, exchange_run(c));
 		watch_body_bytes(c->watch, *size);
 		if (!call_take_body(c, data, *size))
 			return MHD_NO;
 		*size = 0;
 		return MHD_YES;
 	case CALL_PARKED:
-		return call_is_cancelled(c) ? send_cancelled(c) : run_on(c);
+		if (call_is_cancelled(c))
+			return send_cancelled(c);
+		return go_on(c, exchange_resume(c));
 	case CALL_FIRST_PIECE:
 		return call_is_cancelled(c) ? send_cancelled(c) : send_stream(c);
 	case CALL_RUNNING:
@@ -567,10 +421,10 @@ static struct MHD_OptionItem option(enum MHD_OPTION name, intptr_t value, void *
 	return (struct MHD_OptionItem){.option = name, .value = value, .ptr_value = pointer};
 }
 
-static enum iam_err start_daemon(struct server *s, struct listener *l,
-	struct listen_socket *socket, unsigned loops, struct iam_error *err)
+enum iam_err server_daemon_start(struct listener *l, const struct listen_socket *socket,
+	unsigned loops, struct iam_error *err)
 {
-	const struct server_settings *set = &s->settings;
+	const struct server_settings *set = &l->server->settings;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_USE_ITC |
 		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	/* ours are the real deadlines; this one catches what they would miss */
@@ -607,193 +461,13 @@ static enum iam_err start_daemon(struct server *s, struct listener *l,
 	return IAM_OK;
 }
 
-static bool is_pool(const struct listen_socket *socket)
+void server_daemon_quiesce(struct listener *l)
 {
-	return !socket->is_unix && !socket->is_metrics;
+	(void)MHD_quiesce_daemon(l->daemon);
 }
 
-static enum iam_err start_daemons(struct server *s, struct iam_error *err)
+void server_daemon_stop(struct listener *l)
 {
-	unsigned loops = s->settings.loops;
-
-	for (unsigned i = 0; i < s->sockets.n; i++) {
-		struct listen_socket *socket = &s->sockets.sockets[i];
-		struct listener *l = &s->listeners[i];
-		enum iam_err e;
-
-		*l = (struct listener){.server = s, .is_unix = socket->is_unix,
-			.is_metrics = socket->is_metrics,
-			.is_tls = s->tls != NULL && is_pool(socket)};
-		e = start_daemon(s, l, socket, is_pool(socket) ? loops : 1, err);
-		if (e != IAM_OK)
-			return e;
-		s->n_listeners++;
-		if (is_pool(socket))
-			loops = 1;
-	}
-	return IAM_OK;
-}
-
-/* Descriptors for all connections of all listeners, and some for files. */
-static void raise_descriptor_limit(uint64_t connections)
-{
-	struct rlimit now;
-	rlim_t want = (rlim_t)connections + 256;
-
-	if (getrlimit(RLIMIT_NOFILE, &now) != 0 || now.rlim_cur >= want)
-		return;
-	if (now.rlim_max < want)
-		log_event(LOG_LEVEL_WARNING, "http.descriptors", LOG_INT("want", want),
-			LOG_INT("hard_limit", now.rlim_max),
-			LOG_CSTR("hint", "raise LimitNOFILE or lower connection_limit"));
-	now.rlim_cur = want < now.rlim_max ? want : now.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &now);
-}
-
-static bool has_text(const char *s)
-{
-	return s != NULL && s[0] != '\0';
-}
-
-static enum iam_err open_all(struct server *s, struct iam_error *err)
-{
-	const struct server_settings *set = &s->settings;
-	enum iam_err e = proxy_list_parse(set->trusted_proxies, &s->proxies, err);
-
-	if (e == IAM_OK && has_text(set->tls_certificate_file))
-		e = tls_new(set->tls_certificate_file, set->tls_key_file, &s->tls, err);
-	if (e == IAM_OK)
-		e = listen_adopt(&s->sockets, set->n_passed_fds, err);
-	if (e == IAM_OK)
-		e = listen_add(&s->sockets, set->listen, false, err);
-	if (e == IAM_OK)
-		e = listen_add(&s->sockets, set->metrics_listen, true, err);
-	if (e == IAM_OK && s->sockets.n == 0)
-		e = iam_error_set(err, IAM_CONFIG, "`listen` names no address to listen on");
-	return e;
-}
-
-unsigned server_thread_count(const struct server_settings *settings)
-{
-	return listen_count(settings->listen) + listen_count(settings->metrics_listen) +
-		(unsigned)settings->n_passed_fds + settings->loops;
-}
-
-enum iam_err server_start(const struct server_settings *settings, struct server **ret_server,
-	struct iam_error *err)
-{
-	struct server *s = calloc(1, sizeof(*s));
-	enum iam_err e;
-
-	if (s == NULL)
-		return iam_error_set(err, IAM_NO_MEMORY, "out of memory");
-	s->settings = *settings;
-	pthread_rwlock_init(&s->state_lock, NULL);
-	parking_init(&s->parking, settings->ops, wake);
-	s->watch = watch_new(settings->header_timeout_ms, settings->idle_timeout_ms,
-		settings->connection_limit_per_address);
-	e = s->watch != NULL ? open_all(s, err) :
-		iam_error_set(err, IAM_NO_MEMORY, "out of memory");
-	raise_descriptor_limit((uint64_t)s->sockets.n * settings->connection_limit);
-	if (e == IAM_OK)
-		e = start_daemons(s, err);
-	if (e != IAM_OK) {
-		server_free(s);
-		return e;
-	}
-	*ret_server = STEAL(s);
-	return IAM_OK;
-}
-
-enum iam_err server_reload_tls(struct server *s, const char *certificate_file,
-	const char *key_file, struct iam_error *err)
-{
-	if (s->tls == NULL && !has_text(certificate_file))
-		return IAM_OK;
-	if (s->tls == NULL || !has_text(certificate_file))
-		return iam_error_set(err, IAM_CONFIG,
-			"TLS cannot be switched on or off while running; restart");
-	return tls_reload(s->tls, certificate_file, key_file, err);
-}
-
-enum iam_err server_reload_proxies(struct server *s, const char *trusted_proxies,
-	struct iam_error *err)
-{
-	struct proxy_list *fresh;
-	struct proxy_list *old;
-	enum iam_err e = proxy_list_parse(trusted_proxies, &fresh, err);
-
-	if (e != IAM_OK)
-		return e;
-	pthread_rwlock_wrlock(&s->state_lock);
-	old = s->proxies;
-	s->proxies = fresh;
-	pthread_rwlock_unlock(&s->state_lock);
-	proxy_list_free(old);
-	return IAM_OK;
-}
-
-unsigned server_sweep(struct server *s)
-{
-	return watch_sweep(s->watch, clock_mono_ms());
-}
-
-static void wait_for_none(struct server *s, int64_t until_ms)
-{
-	const struct timespec poll = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
-
-	while (watch_count(s->watch) > 0 && clock_mono_ms() < until_ms) {
-		(void)watch_cut_idle(s->watch);
-		(void)watch_sweep(s->watch, clock_mono_ms());
-		(void)nanosleep(&poll, NULL);
-	}
-}
-
-void server_drain(struct server *s, int64_t deadline_ms)
-{
-	int64_t until_ms = clock_mono_ms() + deadline_ms;
-
-	pthread_rwlock_wrlock(&s->state_lock);
-	s->is_draining = true;
-	pthread_rwlock_unlock(&s->state_lock);
-	for (unsigned i = 0; i < s->n_listeners; i++) {
-		if (MHD_quiesce_daemon(s->listeners[i].daemon) != MHD_INVALID_SOCKET)
-			listen_close(&s->sockets.sockets[i]);
-	}
-	wait_for_none(s, until_ms);
-	pthread_rwlock_wrlock(&s->state_lock);
-	s->is_refusing = true;
-	pthread_rwlock_unlock(&s->state_lock);
-	parking_cancel_all(&s->parking);
-	wait_for_none(s, clock_mono_ms() + CANCEL_MS);
-}
-
-void server_free(struct server *s)
-{
-	if (s == NULL)
-		return;
-	if (s->n_listeners > 0 && !is_draining(s))
-		server_drain(s, 0);
-	for (unsigned i = 0; i < s->n_listeners; i++)
-		MHD_stop_daemon(s->listeners[i].daemon);
-	listen_close_all(&s->sockets);
-	tls_free(s->tls);
-	proxy_list_free(s->proxies);
-	watch_free(s->watch);
-	parking_done(&s->parking);
-	pthread_rwlock_destroy(&s->state_lock);
-	free(s);
-}
-
-unsigned server_connections(const struct server *s)
-{
-	return watch_count(s->watch);
-}
-
-bool server_address(const struct server *s, unsigned i, char *buf, size_t size)
-{
-	if (i >= s->sockets.n)
-		return false;
-	(void)snprintf(buf, size, "%s", s->sockets.sockets[i].address);
-	return true;
+	MHD_stop_daemon(l->daemon);
+	l->daemon = NULL;
 }
