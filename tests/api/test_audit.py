@@ -47,11 +47,11 @@ def one(rows_and_lines):
 
 def test_a_good_and_a_bad_login_are_recorded(watched, trail):
     row, line = one(trail(watched.login))
-    assert row[0] == "password-login" and row[2] == "bootstrapuser" and row[3] == "allow"
+    assert row[0] == "password-login" and row[1] == "bootstrapuser" and row[3] == "allow"
     assert "uid=bootstrapuser" in line["rest"]
     row, line = one(trail(lambda: watched.client().post(
         "/auth/login", {"uid": "bootstrapuser", "password": "a wrong password"})))
-    assert row[:1] + row[2:4] == ("password-login", "bootstrapuser", "deny")
+    assert (row[0], row[1], row[3]) == ("password-login", "bootstrapuser", "deny")
     assert line["reason"] == '"invalid password provided"'
     assert line["srcip"] == "127.0.0.1"
 
@@ -60,7 +60,7 @@ def test_a_good_and_a_bad_login_are_recorded(watched, trail):
 def test_whatever_uid_is_tried_forges_no_line(watched, trail, name):
     row, line = one(trail(lambda: watched.client().post("/auth/login", {"uid": name, "password": "some password"})))
     assert row[0] == "password-login" and row[3] == line["result"] == "deny"
-    assert name.startswith(row[2]) or row[2] == name
+    assert name.startswith(row[1]) and row[1]
     assert "\x1b" not in watched.log()
 
 
@@ -69,15 +69,14 @@ def test_service_logins_are_recorded(watched, trail):
     admin.expect(201, "PUT", "/users/svc", {"public_key": keys.rsa_key().public_pem})
     rows, _ = trail(lambda: watched.client().post(
         "/auth/login", {"uid": "svc", "token": keys.rsa_key().service_token("svc")}))
-    assert rows[0][0] == "service-login" and rows[0][2:4] == ("svc", "allow")
+    assert rows[0][0] == "service-login" and rows[0][1:4:2] == ("svc", "allow")
     rows, _ = trail(lambda: watched.client().post(
         "/auth/login", {"uid": "svc", "token": keys.rsa_key(1).service_token("svc")}))
-    assert rows[0][0] == "service-login" and rows[0][2:4] == ("svc", "deny")
+    assert rows[0][0] == "service-login" and rows[0][1:4:2] == ("svc", "deny")
 
 
 def test_each_change_is_recorded_with_its_actor(watched, trail):
     admin = watched.superuser()
-    watched.sql("SELECT 1")
     for method, path, body, action in [
             ("PUT", "/users/a1", {"password": PASSWORD}, "user-create"),
             ("PATCH", "/users/a1", {"description": "x"}, "user-update"),
@@ -88,7 +87,7 @@ def test_each_change_is_recorded_with_its_actor(watched, trail):
         assert row[:4] == (action, "bootstrapuser", "a1", "allow"), row
         assert row[6], "no request id"
         if body and len(body) == 2:
-            assert "enabled" in row[4] and "password" in row[4], "the reason names what changed"
+            assert row[4] == "password disabled", "the reason names what changed"
 
 
 def test_revocation_and_logout_are_recorded(watched, trail):

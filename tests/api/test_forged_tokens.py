@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+import iamd
 import keys
 
 PASSWORD = "correct horse battery"
@@ -12,7 +13,6 @@ MINE = keys.rsa_key(7)  # the attacker's
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
     """A daemon whose signing key the test knows, so that it can also sign what is only nearly right."""
-    import iamd
     directory = tmp_path_factory.mktemp("forged")
     pem = directory / "signing.pem"
     pem.write_text(keys.rsa_key(2).private_pem)

@@ -75,7 +75,7 @@ def test_p5_every_failed_login_gets_the_same_answer(nobody, user, service, odd_a
         *[(name, PASSWORD) for name in odd_accounts.values()],
         ("anonymous", PASSWORD), ("bad uid!", PASSWORD), ("u" * 97, PASSWORD), ("u\n", PASSWORD),
         (user.upper(), PASSWORD), (user, PASSWORD + " "), (user, PASSWORD.upper()), (user, PASSWORD[:-1]),
-        (user, "p" * 1025), (user, "p" * 5000), (user, PASSWORD + "\0"), (user, PASSWORD + "\0x"), ("\0", "x"),
+        (user, "p" * 1025), (user, "p" * 5000),
         ("'; DROP TABLE users; --", "x"), ("é", "é"),
     ]]
     assert same(answers), answers
@@ -94,9 +94,12 @@ def test_p5_every_failed_login_costs_one_hash(enforce, admin, nobody, user, serv
         assert enforce.metric(r"iamd_\w*hashes\w*", admin) - before == 1, name
 
 
-def test_a_lone_surrogate_in_a_password_is_a_4xx(nobody, user):
-    body = b'{"uid": "%s", "password": "\\ud800"}' % user.encode()
-    assert nobody.post("/auth/login", headers=[JSON], body=body).status in (400, 401)
+@pytest.mark.parametrize("tail", [b"\\ud800", b"\\udc00\\ud800", b"\\u0000", b"\\u0000x", b"\xed\xa0\x80"])
+def test_a_password_with_nul_or_a_lone_surrogate_is_a_4xx(nobody, user, tail):
+    body = b'{"uid": "%s", "password": "%s%s"}' % (user.encode(), PASSWORD.encode(), tail)
+    answer = nobody.post("/auth/login", headers=[JSON], body=body)
+    assert answer.status in (400, 401)
+    assert answer.all("set-cookie") == []
 
 
 @pytest.mark.parametrize("password", ["p" * 1024, "é" * 512, "\U0001f600" * 256, " leading and trailing ",

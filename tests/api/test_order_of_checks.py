@@ -118,7 +118,7 @@ def test_an_accept_header_without_json_is_406(nobody, gw, accept):
     for client in (nobody, gw):
         answer = client.get("/auth/jwks", headers=[("Accept", accept)])
         assert answer.status == 406
-        assert answer.body == b"" or answer.json()["title"] == "Media type not acceptable"
+        assert answer.body == b""
 
 
 @pytest.mark.parametrize("path, root", [("/health/live", True), ("/health/ready", True),

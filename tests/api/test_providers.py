@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+import keys
+
 USERS = {"authentication-type": "dcos-uid-password", "description": "Default DC/OS login provider",
          "client-method": "dcos-usercredential-post-receive-authtoken",
          "config": {"start_flow_url": "/acs/api/v1/auth/login"}}
@@ -89,7 +91,6 @@ def test_uiconfig_adds_the_cluster_to_the_file(new_daemon, tmp_path):
 
 
 def test_first_user_is_true_until_there_is_a_regular_user(new_daemon):
-    import keys
     daemon = new_daemon(superuser=False, api_access="gateway").start()
     gw = daemon.client()
 

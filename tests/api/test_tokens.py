@@ -1,11 +1,13 @@
 """Tokens and the JWKS as a stranger with any JWT library sees them; key files and key change."""
 import os
+import signal
 import stat
 import time
 
 import jwt
 import pytest
 
+import iamd
 import keys
 
 PASSWORD = "correct horse battery"
@@ -119,9 +121,6 @@ def test_j8_a_former_key_verifies_behind_the_signing_key(new_daemon, tmp_path):
 
 
 def test_a_reload_takes_a_new_signing_key_and_keeps_the_former_one(new_daemon, tmp_path):
-    import signal
-
-    import iamd
     key = write_key(tmp_path / "k.pem", keys.rsa_key(2).private_pem)
     daemon = new_daemon(signing_key_file=key).start()
     token = daemon.login()
@@ -134,6 +133,24 @@ def test_a_reload_takes_a_new_signing_key_and_keeps_the_former_one(new_daemon, t
     iamd.wait_until(lambda: daemon.client().get("/auth/jwks").json()["keys"][0]["n"] == first, what="new key")
     assert daemon.client(token).get("/users").status == 200
     assert verify(daemon, daemon.login())
+
+
+def test_rotation_by_command_keeps_old_tokens_good(new_daemon):
+    daemon = new_daemon().start()
+    token = daemon.login()
+    done = iamd.run("--config", str(daemon.config_file), "--rotate-key")
+    assert done.returncode == 0, done.stderr
+    daemon.signal(signal.SIGHUP)
+    old = keys.header(token)["kid"]
+    iamd.wait_until(lambda: daemon.client().get("/auth/jwks").json()["keys"][0]["kid"] != old, what="new key")
+    assert old in [k["kid"] for k in daemon.client().get("/auth/jwks").json()["keys"]]
+    assert daemon.client(token).get("/users").status == 200
+    assert verify(daemon, daemon.login())["uid"] == iamd.SUPERUSER
+    for path in (daemon.state_dir / "keys").iterdir():
+        if path.name.startswith("previous"):
+            assert "PRIVATE" not in path.read_text()
+    daemon.restart()
+    assert daemon.client(token).get("/users").status == 200
 
 
 # -- tokens of the time before the change-over

@@ -53,7 +53,7 @@ def test_a_new_password_is_the_only_one_that_works(enforce, admin, user):
     assert not logs_in(enforce, user, PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["", "1234567", "p" * 1025, "a\0bcdefghijkl"])
+@pytest.mark.parametrize("password", ["", "1234567", "p" * 1025])
 def test_a_new_password_obeys_the_rules(enforce, admin, user, password):
     refused(admin, "PATCH", f"/users/{user}", {"password": password}, DATA)
     assert logs_in(enforce, user, PASSWORD)

@@ -2,6 +2,7 @@
 import re
 import urllib.parse
 
+import iamd
 import keys
 import pytest
 
@@ -11,7 +12,6 @@ import wire
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """A daemon with 60 users and 3 service accounts."""
-    import iamd
     daemon = iamd.Daemon(tmp_path_factory.mktemp("people")).start()
     admin = daemon.superuser()
     names = [f"u{i:02}" for i in range(55)] + ["Zoe", "ANNA", "anna", "hannah", "x@y.z"]
@@ -171,7 +171,6 @@ def test_without_fields_all_the_object_is_the_plain_one(people, query):
 
 
 def test_a_login_sets_last_login(enforce, admin, user):
-    import iamd
     assert admin.get(f"/users/{user}?fields=all").json()["last_login"] is None
     enforce.login(user, "correct horse battery")
     iamd.wait_until(lambda: admin.get(f"/users/{user}?fields=all").json()["last_login"], what="last_login")
