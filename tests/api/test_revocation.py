@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+import iamd
 import keys
 
 PASSWORD = "correct horse battery"
@@ -19,7 +20,6 @@ def works(daemon, token, uid):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A daemon that the tests may restart."""
-    import iamd
     daemon = iamd.Daemon(tmp_path_factory.mktemp("revocation")).start()
     yield daemon
     daemon.stop()

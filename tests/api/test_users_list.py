@@ -2,10 +2,10 @@
 import re
 import urllib.parse
 
-import iamd
-import keys
 import pytest
 
+import iamd
+import keys
 import wire
 
 
