@@ -1,8 +1,8 @@
 /*
  * key_file - see key_file.h.
  *
- * A reader never sees half a key: files get their names by link() or rename() after their bytes
- * are on the disk, and the folder is synced before the caller goes on.
+ * A reader never sees half a key: a file gets its name after its bytes are on the disk, and the
+ * folder is synced before the caller goes on.
  */
 #include "iamd/authn/key_file.h"
 
@@ -59,24 +59,26 @@ enum iam_err key_file_install(const char *path, struct str text, const char *tag
 	struct iam_error *err)
 {
 	char draft[PATH_MAX];
-	int n = snprintf(draft, sizeof(draft), "%s.%s.new", path, tag);
+	int n;
 	enum iam_err e;
 
+	if (!replace) {
+		e = secret_file_create(path, text, err);
+		return e == IAM_EXISTS ? IAM_OK : e;
+	}
+	n = snprintf(draft, sizeof(draft), "%s.%s", path, tag);
 	if (n < 0 || (size_t)n >= sizeof(draft))
 		return iam_error_set(err, IAM_CONFIG, "the path of a key file is too long");
 	(void)unlink(draft); /* what a crash left behind */
 	e = secret_file_create(draft, text, err);
 	if (e != IAM_OK)
 		return e;
-	if (replace && rename(draft, path) != 0)
+	if (rename(draft, path) != 0) {
 		e = io_error(err, path, "put the new key in place");
-	if (!replace && link(draft, path) != 0 && errno != EEXIST)
-		e = io_error(err, path, "put the key in place");
-	if (e != IAM_OK || !replace)
 		(void)unlink(draft);
-	if (e == IAM_OK && !sync_folder_of(path))
-		e = io_error(err, path, "sync its folder");
-	return e;
+		return e;
+	}
+	return sync_folder_of(path) ? IAM_OK : io_error(err, path, "sync its folder");
 }
 
 enum iam_err key_file_read(const char *path, char **ret_text, size_t *ret_len, struct iam_error *err)

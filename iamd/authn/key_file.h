@@ -17,8 +17,8 @@
 #define KEY_FILE_MAX_BYTES 65536
 
 /*
- * Puts a 0600 file in place, atomically and durably: it is written under "<path>.<tag>.new" first.
- * replace: over an existing one; otherwise an existing one stays and is fine. Parents are made 0700.
+ * Puts a 0600 file in place, atomically and durably: what replaces a file is written as
+ * "<path>.<tag>" first. Without replace an existing file stays and is fine. Parents are made 0700.
  * Errors: IAM_IO and those of secret_file_create().
  */
 MUST_CHECK enum iam_err key_file_install(const char *path, struct str text, const char *tag, bool replace,

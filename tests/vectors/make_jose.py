@@ -50,25 +50,6 @@ def made(bits, exponent):
     return row
 
 
-def rfc7515():
-    """RFC 7515 appendix A.2."""
-    n = ("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR"
-         "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS"
-         "-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2et"
-         "hFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ")
-    signature = ("cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9"
-                 "uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB"
-                 "_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rq"
-                 "VtFf8W_5Kr4gd2jNyYWdyfoTlPpvBX-PxLcIvGC5cw")
-    text = ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290"
-            "Ijp0cnVlfQ")
-    number = int.from_bytes(base64.urlsafe_b64decode(n + "=="), "big")
-    row = describe(rsa.RSAPublicNumbers(65537, number).public_key())
-    row["tokens"] = [case("RFC 7515 A.2", text + "." + signature, True),
-                     case("RFC 7515 A.2, last bit", text + "." + signature[:-2] + "dw", False)]
-    return row
-
-
 if __name__ == "__main__":
-    keys = [rfc7515(), made(2048, 65537), made(3072, 3), made(4096, 65537)]
+    keys = [made(2048, 65537), made(3072, 3), made(4096, 65537)]
     print(json.dumps({"keys": keys}, indent=1, sort_keys=True))
