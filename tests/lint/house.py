@@ -5,7 +5,7 @@ import sys
 
 # A file includes its own layer and lower ones. First match wins; tests may include everything.
 LAYERS = [(r"include/iam/|libacl/", 0), (r"iamd/(embedded\.h|config\.def)$", 0), (r"iamd/sys/", 1),
-          (r"iamd/store/", 2), (r"iamd/http/(server|tls)\.", 4), (r"iamd/http/", 2), (r"iamd/config\.h$", 3),
+          (r"iamd/store/", 2), (r"iamd/http/(server\w*|tls|call|exchange|life|listen|conn_watch)\.", 4), (r"iamd/http/", 2), (r"iamd/config\.h$", 3),
           (r"iamd/(authn|authz|idp|audit)/", 3), (r"iamd/api/", 4), (r"iamd/[^/]*$", 5), (r"tools/iamctl/", 0)]
 STRANGERS = [("iamd/idp/", "iamd/store/"), ("iamd/store/", "iamd/idp/")]
 # Third-party headers and the only files that may include them.
