@@ -85,8 +85,12 @@ void option_describe(const struct option *o, char buf[OPTION_TEXT_BYTES])
 {
 	switch (o->kind) {
 	case OPTION_STR:
-		(void)snprintf(buf, OPTION_TEXT_BYTES, "text of %" PRId64 " to %" PRId64 " bytes", o->min,
-			o->max);
+		if (o->min == 0)
+			(void)snprintf(buf, OPTION_TEXT_BYTES, "text of at most %" PRId64 " bytes",
+				o->max);
+		else
+			(void)snprintf(buf, OPTION_TEXT_BYTES,
+				"text of %" PRId64 " to %" PRId64 " bytes", o->min, o->max);
 		return;
 	case OPTION_INT:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "a whole number from %" PRId64 " to %" PRId64, o->min,
