@@ -1,2 +1,48 @@
-/* changes - placeholder until written. */
-extern int placeholder_not_used;
+/*
+ * changes - the growing list of what a transaction changed.
+ *
+ * Does: append and cut back. Does not: merge or look into rows; the publication applies them in
+ * order. Invariants: len <= cap; a failed addition leaves the list as it was.
+ */
+#include "iamd/store/changes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define FIRST_CAP 64U
+/* LIMIT: an emptied list keeps at most this many rows of memory. */
+#define KEEP_CAP 4096U
+
+void changes_init(struct changes *c)
+{
+	*c = (struct changes){0};
+}
+
+void changes_done(struct changes *c)
+{
+	free(c->rows);
+	*c = (struct changes){0};
+}
+
+enum iam_err changes_add(struct changes *c, const struct change *row)
+{
+	if (c->len == c->cap) {
+		size_t cap = c->cap == 0 ? FIRST_CAP : c->cap * 2;
+		struct change *rows = reallocarray(c->rows, cap, sizeof(*rows));
+
+		if (rows == NULL)
+			return IAM_NO_MEMORY;
+		c->rows = rows;
+		c->cap = cap;
+	}
+	c->rows[c->len++] = *row;
+	return IAM_OK;
+}
+
+void changes_cut(struct changes *c, size_t len)
+{
+	assert(len <= c->len);
+	c->len = len;
+	if (len == 0 && c->cap > KEEP_CAP)
+		changes_done(c);
+}

@@ -30,12 +30,13 @@ struct store_settings {
 
 /*
  * Opens (or creates) the database, takes a lock against a second iamd, migrates, prepares every
- * statement on the writer. *ret_created: no database was there before (bootstrap then runs in the
- * same first transaction, see store_bootstrap).
+ * statement on the writer. *ret_created: store_bootstrap() was never completed on this database;
+ * so a crash between the two is harmless.
  * Errors: IAM_CONFIG with a text when the database is newer, altered or not ours.
  */
 MUST_CHECK enum iam_err store_open(const struct store_settings *settings, struct store **ret_store,
 	bool *ret_created, struct iam_error *err);
+/* After the end of every thread that used store_reader(), except the caller. NULL is fine. */
 void store_close(struct store *s);
 
 /* The writer: only the WRITE lane's thread (and main() before the lanes start) may use it. */
@@ -44,15 +45,23 @@ struct db *store_writer(struct store *s);
 /* The calling thread's own reader, opened at first use. NULL when it cannot be opened. */
 struct db *store_reader(struct store *s);
 
-/* WAL checkpoint and PRAGMA optimize; called by the maintenance thread's job on the WRITE lane. */
+/*
+ * Checkpoint, statistics, spare memory. WRITE lane, best after a commit (a job's done()): inside a
+ * transaction it is put off until just before the next one.
+ */
 void store_maintain(struct store *s);
 
 /* ---- transactions: WRITE lane only ---- */
-MUST_CHECK enum iam_err store_begin(struct db *w);
-MUST_CHECK enum iam_err store_commit(struct db *w); /* on failure the transaction is rolled back */
+MUST_CHECK enum iam_err store_begin(struct db *w); /* empties the change set */
+/* On failure the transaction is rolled back. The change set stays until the next store_begin(). */
+MUST_CHECK enum iam_err store_commit(struct db *w);
 void store_rollback(struct db *w);
+/*
+ * One level. When the database ended the transaction on its own (a full disk can do that), this and
+ * everything after it fails, the commit included.
+ */
 MUST_CHECK enum iam_err store_savepoint(struct db *w);
-MUST_CHECK enum iam_err store_release(struct db *w);
+MUST_CHECK enum iam_err store_release(struct db *w); /* on failure as store_rollback_to() */
 void store_rollback_to(struct db *w); /* ends the savepoint, undoes it and what it noted in the change set */
 
 /* Raises and returns the revision counter; once a transaction, before COMMIT. */
@@ -192,7 +201,12 @@ struct bootstrap {
 	struct str superuser_uid, superuser_password_hash;         /* absent: none */
 	struct str service_uid, service_public_key;                /* absent: none */
 };
-/* Group superusers, ACL dcos:superuser ("Superuser ACL"), the grant full, the accounts as members. */
+/*
+ * Group superusers, ACL dcos:superuser ("Superuser ACL"), the grant full, the accounts as members,
+ * audit rows, revision; opens and commits its own transaction. The change set is left filled: load
+ * everything afterwards. Errors: IAM_CONFIG (an account given by halves or with a bad id), IAM_EXISTS
+ * (done before).
+ */
 MUST_CHECK enum iam_err store_bootstrap(struct store *s, const struct bootstrap *b, struct iam_error *err);
 
 #endif
