@@ -31,10 +31,15 @@ def crypt_hash(password):
     return crypt.crypt(password, crypt.mksalt(crypt.METHOD_SHA512, rounds=1000))
 
 
+def environment(more=None):
+    """Ours without IAMD_...: those would be options."""
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("IAMD_")}, **(more or {})}
+
+
 def run(*args, input_=None, env=None, timeout=60):
     """iamd as a command that ends by itself."""
     return subprocess.run([BINARY, *args], input=input_, capture_output=True, timeout=timeout,
-                          env={**os.environ, **(env or {})}, check=False)
+                          env=environment(env), check=False)
 
 
 class Daemon:
@@ -74,7 +79,7 @@ class Daemon:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 [*command, BINARY, "--config", str(self.config_file)], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, **popen)
+                stdin=subprocess.DEVNULL, env=environment(env), **popen)
         if wait:
             self.wait_until_ready()
         return self
@@ -83,7 +88,8 @@ class Daemon:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError(f"iamd ended with {self.process.returncode}:\n{self.log()}")
+                status, self.process = self.process.returncode, None
+                raise AssertionError(f"iamd ended with {status}:\n{self.log()}")
             try:
                 with wire.Connection(self.address, 5) as c:
                     answer = c.ask(b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
