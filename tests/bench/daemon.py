@@ -35,7 +35,8 @@ class Daemon:
         self.port = procs.free_port()
         self.process = None
         digest = subprocess.run([binary, "--hash-password"], input=PASSWORD.encode(),
-                                capture_output=True, check=True, timeout=30).stdout.decode().strip()
+                                capture_output=True, check=True,
+                                env=procs.ENVIRONMENT, timeout=30).stdout.decode().strip()
         self.config = self.directory / "iamd.conf"
         self.config.write_text(
             f"state_dir = {self.directory / 'state'}\n"

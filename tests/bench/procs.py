@@ -10,6 +10,8 @@ import tempfile
 import time
 
 HOST = "127.0.0.1"
+# IAMD_<OPTION> would change what is measured.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("IAMD_")}
 
 
 class Failed(Exception):
@@ -32,7 +34,7 @@ class Bench:
     def start(self, command, name, **popen):
         log = open(self.directory / f"{name}.log", "ab")
         with log:
-            process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+            process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, env=ENVIRONMENT,
                                        stdout=popen.pop("stdout", log), stderr=log, **popen)
         self.processes.append(process)
         return process
