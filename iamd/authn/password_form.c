@@ -42,6 +42,19 @@ static bool all_crypt_chars(struct str s)
 	return true;
 }
 
+/*
+ * No white space, nothing that separates fields elsewhere, ASCII. Not left to the decoders below:
+ * libsodium 1.0.18's base64 takes bytes above 0x7f for letters.
+ */
+static bool all_printable(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f || s.ptr[i] == ':')
+			return false;
+	}
+	return true;
+}
+
 /* Decimal without sign, leading zeros or surroundings. */
 static bool number(struct str s, int64_t min, int64_t max, uint64_t *ret)
 {
@@ -203,6 +216,8 @@ enum iam_err password_form_parse(struct str hash, struct password_form *ret_form
 	/* the computing library's limit, and enough for every kind we know */
 	if (hash.len >= crypto_pwhash_STRBYTES + 64)
 		return iam_error_set(err, IAM_BAD_DATA, "the password hash is too long");
+	if (!all_printable(hash))
+		return iam_error_set(err, IAM_BAD_DATA, "the password hash is not plain ASCII text");
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct str prefix = str_c(kinds[i].prefix);
 

@@ -277,6 +277,9 @@ static void hashes_that_may_be_stored(void **state)
 		{"x", false},
 		{":public:-----BEGIN PUBLIC KEY-----", false},
 		{"password", false},
+		/* libsodium takes the byte for a letter */
+		{"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y\xb7" "cJHAph8ArZWb2GRPPc", false},
+		{"$6$salt$" "\xff" "0123456789" H43 "01234567890123456789012345678901", false},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
