@@ -1,2 +1,170 @@
-/* placeholder */
-extern int placeholder_not_used;
+/*
+ * check - the decision, and the questions that are kin to it.
+ *
+ * Does: read a frozen snapshot. Does not: lock, allocate, write, or ask whether a user exists or
+ * is enabled.
+ * Invariants: every doubt is a denial (unknown ids, unknown actions, a nesting too wide to walk);
+ * only the questions that guard against gaining rights doubt the other way.
+ */
+#include "libacl/base/str.h"
+#include "libacl/snapshot.h"
+
+static uint32_t find(const struct map *map, struct str id)
+{
+	if (id.ptr == NULL)
+		return MAP_NONE;
+	return map_find(map, id, map_hash(&map->seed, id));
+}
+
+/* The actions granted to exactly this subject on exactly this resource. */
+static uint64_t granted(const struct iam_snapshot *s, enum iam_subject kind, uint32_t subject,
+	uint32_t resource)
+{
+	uint64_t key = grant_key(kind, subject, resource);
+	size_t at;
+
+	if ((s->sieves[resource] & sieve_bit(kind, subject)) == 0)
+		return 0;
+	at = grant_hash(key) & (s->grants_cap - 1);
+	for (; s->grants[at] != 0; at = (at + 1) & (s->grants_cap - 1))
+		if ((s->grants[at] & ~(uint64_t)GRANT_ACTIONS) == key)
+			return s->grants[at] & GRANT_ACTIONS;
+	return 0;
+}
+
+/* Is one of these actions granted on the resource to one of the groups? */
+struct question {
+	const struct iam_snapshot *s;
+	uint32_t resource;
+	uint64_t actions;
+};
+
+static bool group_lacks(uint32_t group, void *ctx)
+{
+	const struct question *q = ctx;
+
+	return (granted(q->s, IAM_SUBJECT_GROUP, group, q->resource) & q->actions) == 0;
+}
+
+static bool has_any(const struct iam_snapshot *s, uint32_t user, uint32_t resource,
+	uint64_t actions)
+{
+	struct question q = {.s = s, .resource = resource, .actions = actions};
+
+	if ((granted(s, IAM_SUBJECT_USER, user, resource) & actions) != 0)
+		return true;
+	return closure_visit(&s->closure, row_ids(&s->user_groups, user),
+		       row_len(&s->user_groups, user), group_lacks, &q) == CLOSURE_STOPPED;
+}
+
+static bool is_super(const struct iam_snapshot *s, uint32_t user)
+{
+	const uint32_t *groups = row_ids(&s->user_groups, user);
+	size_t count = row_len(&s->user_groups, user);
+
+	if (s->user_super[user] != 0)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (s->group_super[groups[i]] != 0)
+			return true;
+	return false;
+}
+
+enum iam_decision iam_check(const struct iam_snapshot *s, struct str uid, struct str rid,
+	enum iam_action action)
+{
+	uint32_t user;
+	uint32_t resource;
+	uint64_t actions;
+
+	if ((unsigned)action >= IAM_ACTION_COUNT)
+		return IAM_DENY;
+	user = find(&s->users, uid);
+	if (user == MAP_NONE)
+		return IAM_DENY;
+	if (is_super(s, user))
+		return IAM_ALLOW;
+	resource = find(&s->resources, rid);
+	if (resource == MAP_NONE)
+		return IAM_DENY;
+	actions = (uint64_t)1 << action | (uint64_t)1 << IAM_FULL;
+	return has_any(s, user, resource, actions) ? IAM_ALLOW : IAM_DENY;
+}
+
+bool iam_user_reaches(const struct iam_snapshot *s, struct str uid, struct str rid)
+{
+	uint32_t user = find(&s->users, uid);
+	uint32_t resource = find(&s->resources, rid);
+
+	if (user == MAP_NONE || resource == MAP_NONE)
+		return false;
+	if (str_eq(rid, STR(IAM_SUPERUSER_RID))) /* exact, however wide the nesting */
+		return is_super(s, user);
+	return has_any(s, user, resource, GRANT_ACTIONS);
+}
+
+bool iam_is_superuser(const struct iam_snapshot *s, struct str uid)
+{
+	uint32_t user = find(&s->users, uid);
+
+	return user != MAP_NONE && is_super(s, user);
+}
+
+/* Is there a picked resource in the row of a subject? */
+struct picking {
+	const struct iam_snapshot *s;
+	iam_rid_pick_fn *pick;
+	void *ctx;
+};
+
+static bool row_has_none(const struct picking *p, const struct rows *rows, uint32_t subject)
+{
+	const uint32_t *resources = row_ids(rows, subject);
+
+	for (size_t i = 0; i < row_len(rows, subject); i++)
+		if (p->pick(p->s->resources.keys[resources[i]], p->ctx))
+			return false;
+	return true;
+}
+
+static bool group_has_none(uint32_t group, void *ctx)
+{
+	const struct picking *p = ctx;
+
+	return row_has_none(p, &p->s->group_grants, group);
+}
+
+/* A walk that had to give up counts as "yes": the answer keeps people from changing things. */
+static bool groups_reach_any(struct picking *p, const uint32_t *groups, size_t count)
+{
+	return closure_visit(&p->s->closure, groups, count, group_has_none, p) != CLOSURE_DONE;
+}
+
+bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid, iam_rid_pick_fn *pick,
+	void *ctx)
+{
+	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
+	uint32_t user = find(&s->users, uid);
+
+	if (user == MAP_NONE)
+		return false;
+	return !row_has_none(&p, &s->user_grants, user) ||
+		groups_reach_any(&p, row_ids(&s->user_groups, user),
+			row_len(&s->user_groups, user));
+}
+
+bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid, iam_rid_pick_fn *pick,
+	void *ctx)
+{
+	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
+	uint32_t group = find(&s->groups, gid);
+
+	return group != MAP_NONE && groups_reach_any(&p, &group, 1);
+}
+
+void iam_superusers_each(const struct iam_snapshot *s, iam_uid_each_fn *each, void *ctx)
+{
+	for (size_t user = 0; user < s->users.count; user++)
+		if (is_super(s, (uint32_t)user) && !each(s->users.keys[user], ctx))
+			return;
+}
