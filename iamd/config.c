@@ -22,7 +22,7 @@
 
 /* LIMIT: a file is at most 256 KiB, a line 16 KiB without its end. */
 #define FILE_MAX_BYTES ((size_t)256 * 1024)
-#define LINE_MAX_BYTES (16 * 1024)
+#define LINE_MAX_BYTES 16384
 /* LIMIT: "IAMD_" and the longest option name. */
 #define VARIABLE_MAX_BYTES 64
 
@@ -42,7 +42,8 @@ static void parse_fail(struct parse *p, const char *text)
 {
 	if (p->result != IAM_OK)
 		return;
-	p->result = iam_error_set(p->err, IAM_CONFIG, "%s:%u: %s", p->name, p->line, text);
+	p->result =
+		iam_error_set(p->err, IAM_CONFIG, "%s:%u: %s", p->name, p->line, text);
 }
 
 /* What the ini grammar would let through and this file's does not. */
@@ -105,12 +106,13 @@ static int take_pair(void *user, const char *section, const char *name, const ch
 	(void)snprintf(where, sizeof(where), "%.200s:%u", p->name, p->line);
 	if (o == NULL) {
 		p->result = iam_error_set(p->err, IAM_CONFIG,
-			"%s: there is no option \"%.64s\"; see iamd.conf(5)", where, name);
+			"%s: there is no option \"%.64s\"; see iamd.conf(5)", where,
+			name);
 		return 0;
 	}
 	if (p->seen[o - config_options]) {
-		p->result = iam_error_set(p->err, IAM_CONFIG, "%s: %s: given twice", where,
-			o->name);
+		p->result = iam_error_set(p->err, IAM_CONFIG, "%s: %s: given twice",
+			where, o->name);
 		return 0;
 	}
 	p->seen[o - config_options] = true;
@@ -141,7 +143,8 @@ static enum iam_err parse_text(struct config *c, struct str text, const char *na
 	if (rc < 0)
 		return iam_error_set(err, IAM_NO_MEMORY, "%s: out of memory", name);
 	if (rc > 0)
-		return iam_error_set(err, IAM_CONFIG, "%s:%d: expected name = value", name, rc);
+		return iam_error_set(err, IAM_CONFIG, "%s:%d: expected name = value",
+			name, rc);
 	return IAM_OK;
 }
 
@@ -175,12 +178,14 @@ static enum iam_err read_file(const char *path, char **ret_data, struct str *ret
 	if (failure != 0)
 		return iam_error_set(err, IAM_IO, "%s: cannot be read: %s", path,
 			strerrordesc_np(failure));
-	return iam_error_set(err, IAM_CONFIG, "%s: longer than %zu bytes", path, FILE_MAX_BYTES);
+	return iam_error_set(err, IAM_CONFIG, "%s: longer than %zu bytes", path,
+		FILE_MAX_BYTES);
 }
 
 static void variable_name(const struct option *o, char buf[VARIABLE_MAX_BYTES])
 {
-	size_t n = (size_t)snprintf(buf, VARIABLE_MAX_BYTES, VARIABLE_PREFIX "%s", o->name);
+	size_t n =
+		(size_t)snprintf(buf, VARIABLE_MAX_BYTES, VARIABLE_PREFIX "%s", o->name);
 
 	for (size_t i = 0; i < n && i < VARIABLE_MAX_BYTES; i++)
 		buf[i] = (char)toupper((unsigned char)buf[i]);
@@ -196,7 +201,8 @@ static enum iam_err environment_apply(struct config *c, struct iam_error *err)
 		enum iam_err e;
 
 		variable_name(&config_options[i], name);
-		value = getenv(name);
+		value = getenv(
+			name); /* NOLINT(concurrency-mt-unsafe): nobody calls setenv() */
 		if (value == NULL)
 			continue;
 		(void)snprintf(where, sizeof(where), "environment %s", name);
@@ -272,7 +278,8 @@ enum iam_err config_parse(struct str text, const char *name, struct config **ret
 	return IAM_OK;
 }
 
-enum iam_err config_load(const char *path, struct config **ret_config, struct iam_error *err)
+enum iam_err config_load(const char *path, struct config **ret_config,
+	struct iam_error *err)
 {
 	struct config *c;
 	struct str text = STR("");
@@ -322,7 +329,8 @@ enum iam_err config_merge(const struct config *running, struct config *fresh)
 
 		if (o->is_reloadable || option_equal(running, fresh, o))
 			continue;
-		log_event(LOG_LEVEL_WARNING, "config.needs_restart", LOG_CSTR("option", o->name));
+		log_event(LOG_LEVEL_WARNING, "config.needs_restart",
+			LOG_CSTR("option", o->name));
 		e = option_copy(running, fresh, o);
 		if (e != IAM_OK)
 			return e;

@@ -16,13 +16,13 @@
 
 enum api_access { API_ENFORCE, API_GATEWAY };
 
-#define CONFIG_TYPE_STR char *
-#define CONFIG_TYPE_INT int64_t
-#define CONFIG_TYPE_BOOL bool
+#define CONFIG_TYPE_STR       char *
+#define CONFIG_TYPE_INT       int64_t
+#define CONFIG_TYPE_BOOL      bool
 #define CONFIG_TYPE_ENUM_MODE enum api_access
-#define CONFIG_TYPE_ENUM_LOG int /* enum log_level */
-#define CONFIG_TYPE_DURATION int64_t /* seconds */
-#define CONFIG_TYPE_SIZE int64_t     /* bytes */
+#define CONFIG_TYPE_ENUM_LOG  int     /* enum log_level */
+#define CONFIG_TYPE_DURATION  int64_t /* seconds */
+#define CONFIG_TYPE_SIZE      int64_t /* bytes */
 
 struct config {
 #define OPT(kind, name, def, min, max, unit, reload, text) CONFIG_TYPE_##kind name;
@@ -35,15 +35,17 @@ struct config {
  * file and line (or the variable), the option and what would be valid; never the value.
  * Errors: IAM_NOT_FOUND (no such file), IAM_IO, IAM_CONFIG, IAM_NO_MEMORY.
  */
-MUST_CHECK enum iam_err config_load(const char *path, struct config **ret_config, struct iam_error *err);
+MUST_CHECK enum iam_err config_load(const char *path, struct config **ret_config,
+	struct iam_error *err);
 void config_free(struct config *c);
 
 /* The same from memory, without the environment; `name` stands for the path in errors. */
-MUST_CHECK enum iam_err config_parse(struct str text, const char *name, struct config **ret_config,
-	struct iam_error *err);
+MUST_CHECK enum iam_err config_parse(struct str text, const char *name,
+	struct config **ret_config, struct iam_error *err);
 
 /* One override from the command line, "name=value". */
-MUST_CHECK enum iam_err config_set(struct config *c, const char *assignment, struct iam_error *err);
+MUST_CHECK enum iam_err config_set(struct config *c, const char *assignment,
+	struct iam_error *err);
 
 /* Rules over several options (gateway needs loopback, TLS needs both files, superuser pairs). */
 MUST_CHECK enum iam_err config_check(const struct config *c, struct iam_error *err);

@@ -4,13 +4,12 @@
  * What a single option's row of config.def cannot say. Opens nothing and resolves no names: an
  * address is a number. Sockets passed by the service manager are judged where they are taken over.
  */
-#include "iamd/config.h"
-
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "iam/rid.h"
+#include "iamd/config.h"
 #include "libacl/base/str.h"
 
 /* LIMIT: longest numeric address, "[...]" not counted. */
@@ -125,7 +124,8 @@ static bool network_valid(struct str text)
 		return true;
 	if (!address_parse(host, &address))
 		return false;
-	return bits.ptr == NULL || str_to_i64(bits, 0, address.is_ipv6 ? 128 : 32, &number);
+	return bits.ptr == NULL ||
+		str_to_i64(bits, 0, address.is_ipv6 ? 128 : 32, &number);
 }
 
 static enum iam_err check_proxies(const struct config *c, struct iam_error *err)
@@ -165,7 +165,8 @@ static enum iam_err check_pairs(const struct config *c, struct iam_error *err)
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		if ((pairs[i].a[0] == '\0') != (pairs[i].b[0] == '\0'))
 			return iam_error_set(err, IAM_CONFIG,
-				"%s and %s: set both or neither", pairs[i].name_a, pairs[i].name_b);
+				"%s and %s: set both or neither", pairs[i].name_a,
+				pairs[i].name_b);
 	}
 	return IAM_OK;
 }
@@ -175,8 +176,8 @@ static enum iam_err check_uid(const char *option, const char *uid, struct iam_er
 	if (uid[0] == '\0' || iam_uid_valid(str_c(uid)))
 		return IAM_OK;
 	return iam_error_set(err, IAM_CONFIG,
-		"%s: not a user id (1 to %d of a-z A-Z 0-9 - _ @ . and not \"anonymous\")", option,
-		IAM_UID_MAX_BYTES);
+		"%s: not a user id (1 to %d of a-z A-Z 0-9 - _ @ . and not \"anonymous\")",
+		option, IAM_UID_MAX_BYTES);
 }
 
 enum iam_err config_check(const struct config *c, struct iam_error *err)
@@ -193,8 +194,8 @@ enum iam_err config_check(const struct config *c, struct iam_error *err)
 	if (e == IAM_OK)
 		e = check_uid("superuser_username", c->superuser_username, err);
 	if (e == IAM_OK)
-		e = check_uid("superuser_service_account_uid", c->superuser_service_account_uid,
-			err);
+		e = check_uid("superuser_service_account_uid",
+			c->superuser_service_account_uid, err);
 	if (e == IAM_OK && c->signing_key_bits != 2048 && c->signing_key_bits != 3072 &&
 		c->signing_key_bits != 4096)
 		e = iam_error_set(err, IAM_CONFIG,

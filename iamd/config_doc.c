@@ -53,7 +53,8 @@ int main(int argc, char **argv)
 	(void)fclose(in);
 	failed |= fclose(out);
 	if (lists != 1 || failed != 0) {
-		(void)fprintf(stderr, "config_doc: %s: expected one line @OPTIONS@\n", argv[1]);
+		(void)fprintf(stderr, "config_doc: %s: expected one line @OPTIONS@\n",
+			argv[1]);
 		return 1;
 	}
 	return 0;

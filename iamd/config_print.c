@@ -4,14 +4,13 @@
  * Both walk the table of options, so that neither can forget one. What --dump-config prints is a
  * valid iamd.conf (secrets excepted: the mark in their place is text, too).
  */
-#include "iamd/config.h"
-
 #include <string.h>
 
+#include "iamd/config.h"
 #include "iamd/config_value.h"
 #include "libacl/base/str.h"
 
-#define SECRET_MARK "********"
+#define SECRET_MARK     "********"
 #define COMMENT_COLUMNS 78
 
 /* Words of text, wrapped, each line after "# ". */
@@ -28,7 +27,8 @@ static void print_comment(const char *text, FILE *out)
 			column = 0;
 		}
 		column += 1 + word.len;
-		(void)fprintf(out, "%s%.*s", column == 1 + word.len ? "# " : " ", STR_FMT(word));
+		(void)fprintf(out, "%s%.*s", column == 1 + word.len ? "# " : " ",
+			STR_FMT(word));
 	}
 	(void)fputc('\n', out);
 }
@@ -43,7 +43,8 @@ void config_dump(const struct config *c, FILE *out)
 		if (option_is_secret(o) && value[0] != '\0')
 			value = SECRET_MARK;
 		print_comment(o->text, out);
-		(void)fprintf(out, "%s =%s%s\n\n", o->name, value[0] == '\0' ? "" : " ", value);
+		(void)fprintf(out, "%s =%s%s\n\n", o->name, value[0] == '\0' ? "" : " ",
+			value);
 	}
 }
 
@@ -101,7 +102,8 @@ void config_print_mdoc(FILE *out)
 		(void)fputs(".br\n", out);
 		print_mdoc_default(o, out);
 		(void)fprintf(out, "%s\n",
-			o->is_reloadable ? "\n(taken over on reload)." : "\n(needs a restart).");
+			o->is_reloadable ? "\n(taken over on reload)."
+					 : "\n(needs a restart).");
 	}
 	(void)fputs(".El\n", out);
 }

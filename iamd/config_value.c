@@ -16,26 +16,26 @@
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
 
-#define DEFAULT_STR(value) .default_text = (value)
+#define DEFAULT_STR(value)       .default_text = (value)
 #define DEFAULT_ENUM_MODE(value) .default_text = (value)
-#define DEFAULT_ENUM_LOG(value) .default_text = (value)
-#define DEFAULT_INT(value) .default_number = (value)
-#define DEFAULT_BOOL(value) .default_number = (value)
-#define DEFAULT_DURATION(value) .default_number = (value)
-#define DEFAULT_SIZE(value) .default_number = (value)
+#define DEFAULT_ENUM_LOG(value)  .default_text = (value)
+#define DEFAULT_INT(value)       .default_number = (value)
+#define DEFAULT_BOOL(value)      .default_number = (value)
+#define DEFAULT_DURATION(value)  .default_number = (value)
+#define DEFAULT_SIZE(value)      .default_number = (value)
 
 const struct option config_options[] = {
-#define OPT(kind_, name_, default_, min_, max_, unit_, reload_, text_)                   \
-	{                                                                                \
-		.kind = OPTION_##kind_,                                                    \
-		.name = #name_,                                                          \
-		.offset = offsetof(struct config, name_),                                \
-		DEFAULT_##kind_(default_),                                               \
-		.min = (min_),                                                           \
-		.max = (max_),                                                           \
-		.unit = (unit_),                                                         \
-		.is_reloadable = (reload_),                                              \
-		.text = (text_),                                                         \
+#define OPT(kind_, name_, default_, min_, max_, unit_, reload_, text_) \
+	{ \
+		.kind = OPTION_##kind_, \
+		.name = #name_, \
+		.offset = offsetof(struct config, name_), \
+		DEFAULT_##kind_(default_), \
+		.min = (min_), \
+		.max = (max_), \
+		.unit = (unit_), \
+		.is_reloadable = (reload_), \
+		.text = (text_), \
 	},
 #include "iamd/config.def"
 #undef OPT
@@ -86,15 +86,16 @@ void option_describe(const struct option *o, char buf[OPTION_TEXT_BYTES])
 	switch (o->kind) {
 	case OPTION_STR:
 		if (o->min == 0)
-			(void)snprintf(buf, OPTION_TEXT_BYTES, "text of at most %" PRId64 " bytes",
-				o->max);
+			(void)snprintf(buf, OPTION_TEXT_BYTES,
+				"text of at most %" PRId64 " bytes", o->max);
 		else
 			(void)snprintf(buf, OPTION_TEXT_BYTES,
-				"text of %" PRId64 " to %" PRId64 " bytes", o->min, o->max);
+				"text of %" PRId64 " to %" PRId64 " bytes", o->min,
+				o->max);
 		return;
 	case OPTION_INT:
-		(void)snprintf(buf, OPTION_TEXT_BYTES, "a whole number from %" PRId64 " to %" PRId64, o->min,
-			o->max);
+		(void)snprintf(buf, OPTION_TEXT_BYTES,
+			"a whole number from %" PRId64 " to %" PRId64, o->min, o->max);
 		return;
 	case OPTION_BOOL:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "yes or no");
@@ -113,8 +114,8 @@ void option_describe(const struct option *o, char buf[OPTION_TEXT_BYTES])
 		return;
 	case OPTION_SIZE:
 		(void)snprintf(buf, OPTION_TEXT_BYTES,
-			"a size (4096, 64K, 16M) from %" PRId64 " to %" PRId64 " bytes", o->min,
-			o->max);
+			"a size (4096, 64K, 16M) from %" PRId64 " to %" PRId64 " bytes",
+			o->min, o->max);
 		return;
 	}
 }
@@ -149,11 +150,11 @@ struct scale {
 /* Largest first. */
 static const struct scale duration_scales[] = {
 	{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}, {'\0', 0}};
-static const struct scale size_scales[] = {{'M', 1024 * 1024}, {'K', 1024}, {'\0', 0}};
+static const struct scale size_scales[] = {{'M', 1048576}, {'K', 1024}, {'\0', 0}};
 
 /* A number with one of the suffixes; without one it counts units of 1. */
-static bool scaled_parse(struct str value, const struct option *o, const struct scale *scales,
-	int64_t *ret)
+static bool scaled_parse(struct str value, const struct option *o,
+	const struct scale *scales, int64_t *ret)
 {
 	int64_t factor = 1, number, result;
 
@@ -176,7 +177,8 @@ static bool scaled_parse(struct str value, const struct option *o, const struct 
 
 static bool text_valid(struct str value, const struct option *o)
 {
-	if (value.len < (size_t)o->min || value.len > (size_t)o->max || !str_is_utf8(value))
+	if (value.len < (size_t)o->min || value.len > (size_t)o->max ||
+		!str_is_utf8(value))
 		return false;
 	for (size_t i = 0; i < value.len; i++)
 		if ((unsigned char)value.ptr[i] < 0x20 || value.ptr[i] == 0x7f)
@@ -199,7 +201,8 @@ static enum iam_err text_set(char **field_text, struct str value)
 }
 
 /* IAM_CONFIG when the value is none of the option's. */
-static enum iam_err option_parse(struct config *c, const struct option *o, struct str value)
+static enum iam_err option_parse(struct config *c, const struct option *o,
+	struct str value)
 {
 	bool ok = false;
 	unsigned number;
@@ -242,7 +245,8 @@ enum iam_err option_set(struct config *c, const struct option *o, struct str val
 	if (e == IAM_OK)
 		return e;
 	if (e != IAM_CONFIG)
-		return iam_error_set(err, e, "%s: %s: %s", where, o->name, iam_err_text(e));
+		return iam_error_set(err, e, "%s: %s: %s", where, o->name,
+			iam_err_text(e));
 	option_describe(o, valid);
 	return iam_error_set(err, e, "%s: %s: must be %s", where, o->name, valid);
 }
@@ -280,13 +284,16 @@ void option_release(struct config *c, const struct option *o)
 	*text = NULL;
 }
 
-enum iam_err option_copy(const struct config *from, struct config *to, const struct option *o)
+enum iam_err option_copy(const struct config *from, struct config *to,
+	const struct option *o)
 {
 	switch (o->kind) {
 	case OPTION_STR:
-		return text_set(field(to, o), str_c(*(char *const *)field_const(from, o)));
+		return text_set(field(to, o),
+			str_c(*(char *const *)field_const(from, o)));
 	case OPTION_ENUM_MODE:
-		*(enum api_access *)field(to, o) = *(const enum api_access *)field_const(from, o);
+		*(enum api_access *)field(to, o) =
+			*(const enum api_access *)field_const(from, o);
 		return IAM_OK;
 	case OPTION_ENUM_LOG:
 		*(int *)field(to, o) = *(const int *)field_const(from, o);
@@ -333,7 +340,8 @@ const char *option_format(const struct config *c, const struct option *o,
 	case OPTION_ENUM_LOG:
 		return log_names[*(const int *)value];
 	case OPTION_INT:
-		(void)snprintf(buf, OPTION_TEXT_BYTES, "%" PRId64, *(const int64_t *)value);
+		(void)snprintf(buf, OPTION_TEXT_BYTES, "%" PRId64,
+			*(const int64_t *)value);
 		return buf;
 	case OPTION_DURATION:
 		scaled_format(*(const int64_t *)value, duration_scales, buf);

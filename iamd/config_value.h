@@ -60,8 +60,8 @@ MUST_CHECK enum iam_err option_set_default(struct config *c, const struct option
  * Sets it from text. Errors: IAM_CONFIG (not a value of this option; the field is untouched; the
  * text, which begins with `where`, says what would be valid but never the value), IAM_NO_MEMORY.
  */
-MUST_CHECK enum iam_err option_set(struct config *c, const struct option *o, struct str value,
-	const char *where, struct iam_error *err);
+MUST_CHECK enum iam_err option_set(struct config *c, const struct option *o,
+	struct str value, const char *where, struct iam_error *err);
 
 /* Makes the field of `to` equal to that of `from`. Errors: IAM_NO_MEMORY. */
 MUST_CHECK enum iam_err option_copy(const struct config *from, struct config *to,

@@ -7,8 +7,6 @@
  * Lock order: list, buffer, file. A buffer's mutex is its owner's but for the flush once a second.
  * A line that cannot be written (full disk) is lost: requests go on.
  */
-#include "iamd/sys/log.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "iamd/sys/log.h"
 #include "iamd/sys/thread.h"
 
 /* LIMIT: bytes gathered per thread; a longer line is written by itself. */
@@ -31,7 +30,8 @@ struct buffer {
 	char data[BUFFER_BYTES];
 };
 
-static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards buffers and is_on */
+static pthread_mutex_t list_mutex =
+	PTHREAD_MUTEX_INITIALIZER; /* guards buffers and is_on */
 static struct buffer *buffers;
 static bool is_on;
 

@@ -68,8 +68,8 @@ void clock_iso_us(int64_t epoch_us, char *buf, size_t size)
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-		(tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-		tm.tm_sec, (int)us);
+		(tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		tm.tm_min, tm.tm_sec, (int)us);
 	len = strlen(text);
 	if (len >= size)
 		len = size - 1;

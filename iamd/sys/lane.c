@@ -46,7 +46,8 @@ struct lane {
 	struct share *shares;
 	size_t n_shares;
 
-	atomic_size_t depth; /* queued and running; written under the mutex, read without */
+	atomic_size_t
+		depth; /* queued and running; written under the mutex, read without */
 };
 
 struct lanes {
@@ -111,7 +112,8 @@ bool lane_submit(struct lanes *l, enum lane_id id, struct lane_job *job)
 		limit /= 2;
 
 	pthread_mutex_lock(&lane->queue_mutex);
-	accepted = !lane->is_closing && lane->n_queued < limit && share_take(lane, job->share);
+	accepted = !lane->is_closing && lane->n_queued < limit &&
+		share_take(lane, job->share);
 	if (accepted) {
 		job->next = NULL;
 		if (lane->tail == NULL)
@@ -217,7 +219,8 @@ static bool lane_start(struct lane *lane)
 		return false;
 	if (c->share_max > 0) {
 		/* A batch lane's thread runs up to LANE_BATCH_MAX jobs at once. */
-		size_t running = (size_t)c->threads * (c->batch != NULL ? LANE_BATCH_MAX : 1);
+		size_t running =
+			(size_t)c->threads * (c->batch != NULL ? LANE_BATCH_MAX : 1);
 
 		lane->shares = calloc(c->queue_max + running, sizeof(*lane->shares));
 		if (lane->shares == NULL)

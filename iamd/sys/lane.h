@@ -22,21 +22,22 @@ enum lane_id { LANE_INLINE, LANE_WRITE, LANE_HASH, LANE_SLOW, LANE_NET, LANE_COU
 #define LANE_BATCH_MAX 64
 
 struct lane_job {
-	struct lane_job *next;              /* the lane's while queued */
+	struct lane_job *next; /* the lane's while queued */
 	void (*run)(struct lane_job *job);
-	void (*done)(struct lane_job *job, enum iam_err result); /* batch lanes: result of the commit; else IAM_OK */
-	uint64_t share;                     /* HASH: account key for fair shares; 0: none */
-	bool best_effort;                   /* WRITE: may be refused when the queue is half full */
+	/* result: IAM_OK; in a batch lane that of the commit */
+	void (*done)(struct lane_job *job, enum iam_err result);
+	uint64_t share;   /* HASH: account key for fair shares; 0: none */
+	bool best_effort; /* WRITE: may be refused when the queue is half full */
 };
 
 typedef void lane_batch_fn(void *ctx, struct lane_job **jobs, size_t n_jobs);
 
 struct lane_config {
-	unsigned threads;      /* 0: the lane is not started */
+	unsigned threads; /* 0: the lane is not started */
 	unsigned queue_max;
-	unsigned share_max;    /* jobs of one share key queued or running at once; 0: no limit */
-	bool nice;             /* lower priority */
-	lane_batch_fn *batch;  /* NULL: run() and done() one by one */
+	unsigned share_max;   /* jobs of one key queued or running at once; 0: no limit */
+	bool nice;            /* lower priority */
+	lane_batch_fn *batch; /* NULL: run() and done() one by one */
 	void *batch_ctx;
 };
 
@@ -46,10 +47,10 @@ struct lanes;
 struct lanes *lanes_new(const struct lane_config configs[LANE_COUNT]);
 
 /* False when the queue (or the job's share of it) is full, or the lanes are closing: done() is not called. */
-bool lane_submit(struct lanes *l, enum lane_id lane, struct lane_job *job);
+bool lane_submit(struct lanes *l, enum lane_id id, struct lane_job *job);
 
 /* Jobs queued and running now. */
-size_t lane_depth(const struct lanes *l, enum lane_id lane);
+size_t lane_depth(const struct lanes *l, enum lane_id id);
 
 /* Refuse new jobs from now on; queued ones still run. */
 void lanes_close(struct lanes *l);

@@ -20,7 +20,7 @@
 
 /* LIMIT: a line is at most 8 KiB; a longer one is cut and ends in " cut=yes". */
 #define LINE_MAX_BYTES 8192
-#define CUT_MARK " cut=yes"
+#define CUT_MARK       " cut=yes"
 
 struct line {
 	char data[LINE_MAX_BYTES];
@@ -241,23 +241,23 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	line_write(&line);
 }
 
-void log_raw(struct str text)
+void log_raw(struct str line)
 {
-	struct line line;
+	struct line buffer;
 
-	line.len = 0;
-	line.is_full = false;
-	line.safe_len = 0;
+	buffer.len = 0;
+	buffer.is_full = false;
+	buffer.safe_len = 0;
 	/* Finished by the caller, yet a line break in it would be a second line. */
-	for (size_t i = 0; i < text.len && !line.is_full; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
+	for (size_t i = 0; i < line.len && !buffer.is_full; i++) {
+		unsigned char c = (unsigned char)line.ptr[i];
 
 		if (c < 0x20 || c == 0x7f)
-			line_add_escaped_byte(&line, text.ptr[i]);
+			line_add_escaped_byte(&buffer, line.ptr[i]);
 		else
-			line_add(&line, &text.ptr[i], 1);
-		if (!line.is_full)
-			line.safe_len = line.len;
+			line_add(&buffer, &line.ptr[i], 1);
+		if (!buffer.is_full)
+			buffer.safe_len = buffer.len;
 	}
-	line_write(&line);
+	line_write(&buffer);
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "iam/str.h"
+#include "libacl/base/str.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
@@ -23,18 +23,22 @@ struct log_field {
 	int64_t number;
 };
 
+/* clang-format off */
 #define LOG_STR(key_, str_) {.key = (key_), .kind = LOG_FIELD_STR, .text = (str_)}
 #define LOG_CSTR(key_, cstr_) {.key = (key_), .kind = LOG_FIELD_STR, .text = str_c(cstr_)}
 #define LOG_INT(key_, int_) {.key = (key_), .kind = LOG_FIELD_INT, .number = (int64_t)(int_)}
+/* clang-format on */
 
 /* log_event(LOG_LEVEL_INFO, "store.open", LOG_CSTR("path", path), LOG_INT("users", n)); at least one field */
 #define log_event(level, event, ...) \
 	log_write((level), (event), (const struct log_field[]){__VA_ARGS__}, \
-		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+		sizeof((const struct log_field[]){__VA_ARGS__}) / \
+			sizeof(struct log_field))
 
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
-void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned n_fields);
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+	unsigned n_fields);
 
 /*
  * Writes one finished line (without newline) as it is, whatever the level: audit lines, whose shape

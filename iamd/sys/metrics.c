@@ -21,16 +21,28 @@ static const struct {
 	int64_t us;
 	const char *seconds;
 } buckets[] = {
-	{100, "0.0001"},   {250, "0.00025"}, {500, "0.0005"},  {1000, "0.001"},
-	{2500, "0.0025"},  {5000, "0.005"},  {10000, "0.01"},  {25000, "0.025"},
-	{50000, "0.05"},   {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},
-	{1000000, "1"},    {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"},
+	{100, "0.0001"},
+	{250, "0.00025"},
+	{500, "0.0005"},
+	{1000, "0.001"},
+	{2500, "0.0025"},
+	{5000, "0.005"},
+	{10000, "0.01"},
+	{25000, "0.025"},
+	{50000, "0.05"},
+	{100000, "0.1"},
+	{250000, "0.25"},
+	{500000, "0.5"},
+	{1000000, "1"},
+	{2500000, "2.5"},
+	{5000000, "5"},
+	{10000000, "10"},
 };
 #define N_BUCKETS (sizeof(buckets) / sizeof(buckets[0]))
 
 /* The statuses we answer; the last place counts all others. */
-static const unsigned short statuses[] = {200, 201, 202, 204, 302, 303, 304, 400, 401, 403, 404,
-	405, 406, 408, 409, 413, 415, 429, 431, 500, 501, 503};
+static const unsigned short statuses[] = {200, 201, 202, 204, 302, 303, 304, 400, 401,
+	403, 404, 405, 406, 408, 409, 413, 415, 429, 431, 500, 501, 503};
 #define N_STATUSES (sizeof(statuses) / sizeof(statuses[0]))
 
 /* Counters of one metric stand together; the first of them has its help. */
@@ -66,7 +78,7 @@ static const struct {
 
 struct route_counts {
 	_Atomic uint64_t by_status[N_STATUSES + 1];
-	_Atomic uint64_t by_bucket[N_BUCKETS + 1]; /* not cumulative; last: longer than all */
+	_Atomic uint64_t by_bucket[N_BUCKETS + 1]; /* not cumulative; last: all longer */
 	_Atomic uint64_t sum_us;
 };
 
@@ -157,7 +169,8 @@ void metrics_route_name(unsigned route_index, const char *method, const char *pa
 	if (route_index >= METRICS_ROUTES_MAX)
 		return;
 	pthread_mutex_lock(&list_mutex);
-	route_names[route_index] = (struct route_name){.method = method, .pattern = pattern};
+	route_names[route_index] =
+		(struct route_name){.method = method, .pattern = pattern};
 	pthread_mutex_unlock(&list_mutex);
 }
 
@@ -203,7 +216,8 @@ void metrics_request(unsigned route_index, unsigned status, int64_t duration_us)
 	add(&route->sum_us, (uint64_t)duration_us);
 }
 
-static void render_head(struct sb *out, const char *name, const char *type, const char *help)
+static void render_head(struct sb *out, const char *name, const char *type,
+	const char *help)
 {
 	sb_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -268,7 +282,8 @@ static void render_requests(struct sb *out, const struct counts *sum)
 	}
 }
 
-static void render_histogram(struct sb *out, unsigned route, const struct route_counts *counts)
+static void render_histogram(struct sb *out, unsigned route,
+	const struct route_counts *counts)
 {
 	uint64_t n = 0, sum_us = get(&counts->sum_us);
 

@@ -22,9 +22,9 @@ enum metric_counter {
 	METRIC_ACL_REBUILDS,
 	METRIC_AUDIT_DROPPED,
 	METRIC_LANE_REFUSED,
-	METRIC_CONNECTIONS_CUT,       /* by the slow-client deadlines */
-	METRIC_REQUESTS_MALFORMED,    /* refused by the header sanitiser */
-	METRIC_PASSWORD_HASHES,       /* argon2/crypt computations, dummies included */
+	METRIC_CONNECTIONS_CUT,    /* by the slow-client deadlines */
+	METRIC_REQUESTS_MALFORMED, /* refused by the header sanitiser */
+	METRIC_PASSWORD_HASHES,    /* argon2/crypt computations, dummies included */
 	METRIC_COUNTER_COUNT
 };
 
@@ -44,6 +44,7 @@ void metrics_request(unsigned route_index, unsigned status, int64_t duration_us)
 /* Writes everything known here; the caller adds gauges with metrics_gauge(). */
 void metrics_render(struct sb *out);
 /* name{labels} value with HELP/TYPE; labels may be NULL, e.g. "lane=\"hash\"". help NULL: no header lines. */
-void metrics_gauge(struct sb *out, const char *name, const char *labels, const char *help, double value);
+void metrics_gauge(struct sb *out, const char *name, const char *labels, const char *help,
+	double value);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Three small conventions of environment variables and one datagram; see sd_notify(3),
  * sd_watchdog_enabled(3) and sd_listen_fds(3). Where no service manager asks, nothing happens.
- * Reads the environment, so start-up and one thread only, but for notify_send().
+ * Reads the environment, which nothing in the daemon changes: any thread may call.
  */
 #include "iamd/sys/notify.h"
 
@@ -21,9 +21,14 @@
 /* LIMIT: sockets one service is passed. */
 #define LISTEN_FDS_MAX 64
 
+static const char *variable(const char *name)
+{
+	return getenv(name); /* NOLINT(concurrency-mt-unsafe): nobody calls setenv() */
+}
+
 bool notify_send(const char *state)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *path = variable("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t len, state_len = strlen(state);
 	ssize_t n;
@@ -48,9 +53,9 @@ bool notify_send(const char *state)
 }
 
 /* The variable names our process id. */
-static bool is_ours(const char *variable, bool if_unset)
+static bool is_ours(const char *name, bool if_unset)
 {
-	const char *text = getenv(variable);
+	const char *text = variable(name);
 	int64_t pid;
 
 	if (text == NULL)
@@ -64,7 +69,7 @@ uint64_t notify_watchdog_us(void)
 
 	if (!is_ours("WATCHDOG_PID", true))
 		return 0;
-	if (!str_to_i64(str_c(getenv("WATCHDOG_USEC")), 1, INT64_MAX, &us))
+	if (!str_to_i64(str_c(variable("WATCHDOG_USEC")), 1, INT64_MAX, &us))
 		return 0;
 	return (uint64_t)us;
 }
@@ -75,7 +80,7 @@ int notify_listen_fds(void)
 
 	if (!is_ours("LISTEN_PID", false))
 		return 0;
-	if (!str_to_i64(str_c(getenv("LISTEN_FDS")), 1, LISTEN_FDS_MAX, &n))
+	if (!str_to_i64(str_c(variable("LISTEN_FDS")), 1, LISTEN_FDS_MAX, &n))
 		return 0;
 	for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
 		int flags = fcntl(fd, F_GETFD);

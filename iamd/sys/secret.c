@@ -25,7 +25,8 @@ enum iam_err secret_init(struct iam_error *err)
 	const struct rlimit none = {0};
 
 	if (sodium_init() < 0)
-		return iam_error_set(err, IAM_INTERNAL, "libsodium cannot be initialised");
+		return iam_error_set(err, IAM_INTERNAL,
+			"libsodium cannot be initialised");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return iam_error_set(err, IAM_INTERNAL, "PR_SET_DUMPABLE: %s",
 			strerrordesc_np(errno));
@@ -54,7 +55,8 @@ static ssize_t read_all(int fd, char *data, size_t size)
 	return (ssize_t)len;
 }
 
-static enum iam_err check_file(int fd, const char *path, size_t max_bytes, struct iam_error *err)
+static enum iam_err check_file(int fd, const char *path, size_t max_bytes,
+	struct iam_error *err)
 {
 	struct stat st;
 
@@ -64,16 +66,16 @@ static enum iam_err check_file(int fd, const char *path, size_t max_bytes, struc
 		return iam_error_set(err, IAM_CONFIG, "%s: not a regular file", path);
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return iam_error_set(err, IAM_CONFIG,
-			"%s: mode %04o lets others at a secret; make it 0600 (chmod go= %s)", path,
-			(unsigned)(st.st_mode & 07777), path);
+			"%s: mode %04o lets others at a secret; make it 0600 (chmod go= %s)",
+			path, (unsigned)(st.st_mode & 07777), path);
 	if ((uintmax_t)st.st_size > max_bytes)
 		return iam_error_set(err, IAM_CONFIG, "%s: longer than %zu bytes", path,
 			max_bytes);
 	return IAM_OK;
 }
 
-enum iam_err secret_file_read(const char *path, size_t max_bytes, char **ret_data, size_t *ret_len,
-	struct iam_error *err)
+enum iam_err secret_file_read(const char *path, size_t max_bytes, char **ret_data,
+	size_t *ret_len, struct iam_error *err)
 {
 	/* O_NONBLOCK: a FIFO in its place is refused, not waited for. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -82,8 +84,8 @@ enum iam_err secret_file_read(const char *path, size_t max_bytes, char **ret_dat
 	char *data;
 
 	if (fd < 0)
-		return iam_error_set(err, errno == ENOENT ? IAM_NOT_FOUND : IAM_IO, "%s: %s", path,
-			strerrordesc_np(errno));
+		return iam_error_set(err, errno == ENOENT ? IAM_NOT_FOUND : IAM_IO,
+			"%s: %s", path, strerrordesc_np(errno));
 	e = check_file(fd, path, max_bytes, err);
 	if (e != IAM_OK) {
 		(void)close(fd);
@@ -96,10 +98,12 @@ enum iam_err secret_file_read(const char *path, size_t max_bytes, char **ret_dat
 	}
 	/* One byte more than allowed tells that the file has grown since. */
 	len = read_all(fd, data, max_bytes + 1);
-	e = len < 0 ? iam_error_set(err, IAM_IO, "%s: %s", path, strerrordesc_np(errno)) : IAM_OK;
+	e = len < 0 ? iam_error_set(err, IAM_IO, "%s: %s", path, strerrordesc_np(errno))
+		    : IAM_OK;
 	(void)close(fd);
 	if (e == IAM_OK && (size_t)len > max_bytes)
-		e = iam_error_set(err, IAM_CONFIG, "%s: longer than %zu bytes", path, max_bytes);
+		e = iam_error_set(err, IAM_CONFIG, "%s: longer than %zu bytes", path,
+			max_bytes);
 	if (e != IAM_OK) {
 		sodium_free(data);
 		return e;
@@ -117,7 +121,8 @@ static enum iam_err make_parents(const char *path, struct iam_error *err)
 	size_t len = strlen(path);
 
 	if (len >= sizeof(folder))
-		return iam_error_set(err, IAM_IO, "path longer than %d bytes", PATH_MAX - 1);
+		return iam_error_set(err, IAM_IO, "path longer than %d bytes",
+			PATH_MAX - 1);
 	memcpy(folder, path, len + 1);
 	for (char *p = folder + 1; *p != '\0'; p++) {
 		if (*p != '/')
@@ -210,8 +215,10 @@ enum iam_err secret_file_create(const char *path, struct str data, struct iam_er
 
 	if (e != IAM_OK)
 		return e;
-	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
-		return iam_error_set(err, IAM_IO, "path longer than %d bytes", PATH_MAX - 5);
+	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >=
+		(int)sizeof(temporary))
+		return iam_error_set(err, IAM_IO, "path longer than %d bytes",
+			PATH_MAX - 5);
 	(void)unlink(temporary); /* left behind by a power cut */
 
 	/* link(2) never replaces a file, and the name appears with all bytes or not at all. */

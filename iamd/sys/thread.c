@@ -87,7 +87,8 @@ static void *thread_main(void *arg)
 	return start.run(start.arg);
 }
 
-bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *), void *arg)
+bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *),
+	void *arg)
 {
 	struct start *start = calloc(1, sizeof(*start));
 	pthread_t thread;

@@ -29,7 +29,8 @@ void *thread_get(enum thread_slot slot);
 void thread_set(enum thread_slot slot, void *value, thread_free_fn *free_value);
 
 /* Starts a joinable thread with all signals blocked and the given name (at most 15 bytes). */
-bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *), void *arg);
+bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *),
+	void *arg);
 void thread_join(unsigned long thread);
 
 #endif

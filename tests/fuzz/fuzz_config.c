@@ -30,7 +30,8 @@ static void assert_survives_a_dump(const struct config *c)
 		return;
 	config_dump(c, out);
 	if (fclose(out) == 0) {
-		e = config_parse((struct str){.ptr = text, .len = len}, "dump", &again, &err);
+		e = config_parse((struct str){.ptr = text, .len = len}, "dump", &again,
+			&err);
 		assert(e == IAM_OK);
 		for (unsigned i = 0; i < config_option_count; i++) {
 			const struct option *o = &config_options[i];
@@ -46,7 +47,8 @@ static void assert_survives_a_dump(const struct config *c)
 static void override(struct config *c, const uint8_t *data, size_t size)
 {
 	const uint8_t *end = size == 0 ? NULL : memchr(data, '\n', size);
-	char *text = strndup((const char *)data, end == NULL ? size : (size_t)(end - data));
+	char *text =
+		strndup((const char *)data, end == NULL ? size : (size_t)(end - data));
 	struct iam_error err = {0};
 
 	if (text != NULL && config_set(c, text, &err) != IAM_OK)
@@ -62,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > INPUT_MAX)
 		return 0;
-	e = config_parse((struct str){.ptr = (const char *)data, .len = size}, "fuzz", &c, &err);
+	e = config_parse((struct str){.ptr = (const char *)data, .len = size}, "fuzz", &c,
+		&err);
 	if (e != IAM_OK) {
 		assert(c == NULL && err.text[0] != '\0');
 		return 0;

@@ -81,11 +81,13 @@ static void mistakes_in_the_file_are_named_with_their_line(void **state)
 	static const struct {
 		const char *text, *why;
 	} cases[] = {
-		{"\n\nlops = 3", "t.conf:3: there is no option \"lops\"; see iamd.conf(5)"},
+		{"\n\nlops = 3",
+			"t.conf:3: there is no option \"lops\"; see iamd.conf(5)"},
 		{"loops = 65", "t.conf:1: loops: must be a whole number from 0 to 64"},
 		{"loops = -1", "t.conf:1: loops: must be a whole number from 0 to 64"},
 		{"loops = 0x3", "t.conf:1: loops: must be a whole number from 0 to 64"},
-		{"loops = 3 ; three", "t.conf:1: loops: must be a whole number from 0 to 64"},
+		{"loops = 3 ; three",
+			"t.conf:1: loops: must be a whole number from 0 to 64"},
 		{"loops =", "t.conf:1: loops: must be a whole number from 0 to 64"},
 		{"loops = 99999999999999999999",
 			"t.conf:1: loops: must be a whole number from 0 to 64"},
@@ -95,15 +97,19 @@ static void mistakes_in_the_file_are_named_with_their_line(void **state)
 		{"loops: 1", "t.conf:1: expected name = value"},
 		{"loops", "t.conf:1: expected name = value"},
 		{"= 1", "t.conf:1: expected name = value"},
-		{"listen = 127.0.0.1:1\n   ,127.0.0.2:1", "t.conf:2: expected name = value"},
+		{"listen = 127.0.0.1:1\n   ,127.0.0.2:1",
+			"t.conf:2: expected name = value"},
 		{"cookie_secure = true", "t.conf:1: cookie_secure: must be yes or no"},
-		{"api_access = Enforce", "t.conf:1: api_access: must be enforce or gateway"},
+		{"api_access = Enforce",
+			"t.conf:1: api_access: must be enforce or gateway"},
 		{"log_level = trace",
 			"t.conf:1: log_level: must be debug, info, warning or error"},
 		{"id_token_provider_key =",
 			"t.conf:1: id_token_provider_key: must be text of 1 to 64 bytes"},
-		{"state_dir = a\x01", "t.conf:1: state_dir: must be text of at most 1024 bytes"},
-		{"state_dir = \xff", "t.conf:1: state_dir: must be text of at most 1024 bytes"},
+		{"state_dir = a\x01",
+			"t.conf:1: state_dir: must be text of at most 1024 bytes"},
+		{"state_dir = \xff",
+			"t.conf:1: state_dir: must be text of at most 1024 bytes"},
 		{"\xef\xbb\xbfloops = 1",
 			"t.conf:1: there is no option \"\xef\xbb\xbfloops\"; see iamd.conf(5)"},
 	};
@@ -139,8 +145,9 @@ static void longest_value_fits_and_an_over_long_line_is_an_error(void **state)
 	assert_int_equal(strlen(c->superuser_service_account_public_key), 8192);
 	config_free(c);
 	text[n + 8192] = 'k';
-	assert_refused(text, "t.conf:1: superuser_service_account_public_key: must be text of "
-			     "at most 8192 bytes");
+	assert_refused(text,
+		"t.conf:1: superuser_service_account_public_key: must be text of "
+		"at most 8192 bytes");
 	memset(text, '#', 16384);
 	text[16384] = '\0';
 	c = parsed(text);
@@ -197,7 +204,9 @@ static void later_source_wins(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "loops = 2\nlisten = unix:/f\nlog_level = error\n", 45), 45);
+	assert_int_equal(write(fd, "loops = 2\nlisten = unix:/f\nlog_level = error\n",
+				 45),
+		45);
 	(void)close(fd);
 	assert_int_equal(setenv("IAMD_LOOPS", "3", 1), 0);
 	assert_int_equal(setenv("IAMD_LOG_LEVEL", "warning", 1), 0);
@@ -260,9 +269,11 @@ static void command_line_override_needs_name_and_value(void **state)
 	assert_int_equal(config_set(c, "loops", &err), IAM_CONFIG);
 	assert_string_equal(err.text, "--set: expected NAME=VALUE");
 	assert_int_equal(config_set(c, "loop=1", &err), IAM_CONFIG);
-	assert_string_equal(err.text, "--set: there is no option \"loop\"; see iamd.conf(5)");
+	assert_string_equal(err.text,
+		"--set: there is no option \"loop\"; see iamd.conf(5)");
 	assert_int_equal(config_set(c, "loops=x", &err), IAM_CONFIG);
-	assert_string_equal(err.text, "--set: loops: must be a whole number from 0 to 64");
+	assert_string_equal(err.text,
+		"--set: loops: must be a whole number from 0 to 64");
 	assert_int_equal(config_set(c, "database=", &err), IAM_OK);
 	assert_string_equal(c->database, "");
 	config_free(c);
@@ -274,8 +285,8 @@ static void errors_never_show_a_value(void **state)
 	struct iam_error err = {0};
 
 	(void)state;
-	assert_int_equal(
-		config_set(c, "superuser_password_hash=S3CRET\x01", &err), IAM_CONFIG);
+	assert_int_equal(config_set(c, "superuser_password_hash=S3CRET\x01", &err),
+		IAM_CONFIG);
 	assert_null(strstr(err.text, "S3CRET"));
 	config_free(c);
 }
@@ -308,7 +319,8 @@ static void rules_between_options_are_checked(void **state)
 		{"api_access = gateway\nlisten = 127.0.0.1:1,0.0.0.0:1", "listen"},
 		{"api_access = gateway\nlisten = [::]:1", "listen"},
 		{"api_access = gateway\nlisten = [::ffff:10.0.0.1]:1", "listen"},
-		{"api_access = gateway\nmetrics_listen = 10.0.0.1:9100", "metrics_listen"},
+		{"api_access = gateway\nmetrics_listen = 10.0.0.1:9100",
+			"metrics_listen"},
 		{"tls_certificate_file = /c\ntls_key_file = /k", NULL},
 		{"tls_certificate_file = /c", "tls_certificate_file and tls_key_file"},
 		{"tls_key_file = /k", "tls_certificate_file and tls_key_file"},
@@ -322,7 +334,8 @@ static void rules_between_options_are_checked(void **state)
 			"superuser_username: not"},
 		{"superuser_service_account_uid = s\nsuperuser_service_account_public_key = k",
 			NULL},
-		{"superuser_service_account_uid = s", "superuser_service_account_uid and"},
+		{"superuser_service_account_uid = s",
+			"superuser_service_account_uid and"},
 		{"superuser_service_account_uid = s s\nsuperuser_service_account_public_key = "
 		 "k",
 			"superuser_service_account_uid: not"},
@@ -343,7 +356,8 @@ static void rules_between_options_are_checked(void **state)
 		enum iam_err e = config_check(c, &err);
 
 		if (e != (cases[i].why == NULL ? IAM_OK : IAM_CONFIG))
-			fail_msg("\"%s\": %s %s", cases[i].text, iam_err_name(e), err.text);
+			fail_msg("\"%s\": %s %s", cases[i].text, iam_err_name(e),
+				err.text);
 		if (cases[i].why != NULL)
 			assert_memory_equal(err.text, cases[i].why, strlen(cases[i].why));
 		config_free(c);
@@ -408,7 +422,8 @@ static void manual_lists_every_option(void **state)
 	for (unsigned i = 0; i < config_option_count; i++) {
 		char item[80];
 
-		(void)snprintf(item, sizeof(item), "\n.It Ic %s\n", config_options[i].name);
+		(void)snprintf(item, sizeof(item), "\n.It Ic %s\n",
+			config_options[i].name);
 		assert_non_null(strstr(text, item));
 	}
 	assert_null(strstr(text, "\\n"));
@@ -417,10 +432,12 @@ static void manual_lists_every_option(void **state)
 
 static void reload_keeps_what_needs_a_restart(void **state)
 {
-	struct config *running = parsed("listen = 127.0.0.1:1\nloops = 2\ntoken_lifetime = 60\n"
-					"api_access = gateway\n");
-	struct config *fresh = parsed("listen = 127.0.0.1:2\nloops = 3\ntoken_lifetime = 90\n"
-				      "log_level = error\naccess_log = /a\n");
+	struct config *running =
+		parsed("listen = 127.0.0.1:1\nloops = 2\ntoken_lifetime = 60\n"
+		       "api_access = gateway\n");
+	struct config *fresh =
+		parsed("listen = 127.0.0.1:2\nloops = 3\ntoken_lifetime = 90\n"
+		       "log_level = error\naccess_log = /a\n");
 
 	(void)state;
 	assert_int_equal(config_merge(running, fresh), IAM_OK);
@@ -453,12 +470,14 @@ static void example_file_names_every_option_and_changes_nothing(void **state)
 	len = fread(text, 1, sizeof(text) - 1, f);
 	(void)fclose(f);
 	rest = (struct str){.ptr = text, .len = len};
-	while (rest.ptr != NULL) { /* "#name = value" is an option shown with its default */
+	while (rest.ptr !=
+		NULL) { /* "#name = value" is an option shown with its default */
 		struct str line = str_split(&rest, '\n');
 
 		if (line.len > 1 && line.ptr[0] == '#' && line.ptr[1] != ' ')
 			line = str_sub(line, 1, line.len);
-		n += (size_t)snprintf(live + n, sizeof(live) - n, "%.*s\n", STR_FMT(line));
+		n += (size_t)snprintf(live + n, sizeof(live) - n, "%.*s\n",
+			STR_FMT(line));
 		assert_true(n < sizeof(live));
 	}
 	defaults = parsed("");

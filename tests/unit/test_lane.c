@@ -114,7 +114,8 @@ static struct lanes *start(enum lane_id lane, struct lane_config config)
 static void jobs_of_one_thread_run_in_the_order_of_submission(void **state)
 {
 	enum { N = 200 };
-	struct lanes *l = start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = N});
+	struct lanes *l =
+		start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = N});
 	struct test_job jobs[N];
 	unsigned order[N];
 	atomic_uint sequence = 0;
@@ -138,7 +139,8 @@ static void jobs_of_one_thread_run_in_the_order_of_submission(void **state)
 
 static void full_queue_refuses_and_takes_again_when_there_is_room(void **state)
 {
-	struct lanes *l = start(LANE_NET, (struct lane_config){.threads = 1, .queue_max = 2});
+	struct lanes *l =
+		start(LANE_NET, (struct lane_config){.threads = 1, .queue_max = 2});
 	struct test_job jobs[4];
 	struct gate gate;
 
@@ -161,7 +163,8 @@ static void full_queue_refuses_and_takes_again_when_there_is_room(void **state)
 
 static void best_effort_job_is_refused_when_the_queue_is_half_full(void **state)
 {
-	struct lanes *l = start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = 4});
+	struct lanes *l =
+		start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = 4});
 	struct test_job jobs[5];
 	struct gate gate;
 
@@ -185,7 +188,8 @@ static void best_effort_job_is_refused_when_the_queue_is_half_full(void **state)
 static void one_account_cannot_take_the_whole_queue(void **state)
 {
 	struct lanes *l = start(LANE_HASH,
-		(struct lane_config){.threads = 1, .queue_max = 16, .share_max = 2, .nice = true});
+		(struct lane_config){
+			.threads = 1, .queue_max = 16, .share_max = 2, .nice = true});
 	struct test_job jobs[6];
 	struct gate gate;
 
@@ -234,9 +238,10 @@ static void chain_done(struct lane_job *job, enum iam_err result)
 
 static void share_is_free_again_before_the_answer_leaves(void **state)
 {
-	struct lanes *l =
-		start(LANE_HASH, (struct lane_config){.threads = 1, .queue_max = 4, .share_max = 1});
-	struct chain c = {.job = {.run = chain_run, .done = chain_done, .share = 5}, .lanes = l};
+	struct lanes *l = start(LANE_HASH,
+		(struct lane_config){.threads = 1, .queue_max = 4, .share_max = 1});
+	struct chain c = {
+		.job = {.run = chain_run, .done = chain_done, .share = 5}, .lanes = l};
 
 	(void)state;
 	atomic_init(&c.left, 100);
@@ -297,7 +302,8 @@ static void what_gathers_during_a_batch_is_the_next_batch(void **state)
 
 static void closed_lane_refuses_but_finishes_what_was_queued(void **state)
 {
-	struct lanes *l = start(LANE_SLOW, (struct lane_config){.threads = 2, .queue_max = 8});
+	struct lanes *l =
+		start(LANE_SLOW, (struct lane_config){.threads = 2, .queue_max = 8});
 	struct test_job jobs[5];
 	struct gate gate;
 
@@ -317,7 +323,8 @@ static void closed_lane_refuses_but_finishes_what_was_queued(void **state)
 
 static void lane_that_was_not_started_refuses(void **state)
 {
-	struct lanes *l = start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = 1});
+	struct lanes *l =
+		start(LANE_SLOW, (struct lane_config){.threads = 1, .queue_max = 1});
 	struct test_job job;
 	struct gate gate;
 
@@ -391,7 +398,8 @@ static void nothing_is_lost_between_many_threads(void **state)
 	(void)state;
 	for (unsigned i = 0; i < SUBMITTERS; i++) {
 		submitters[i] = (struct submitter){.lanes = l, .jobs = &pattern};
-		assert_true(thread_start(&threads[i], "submitter", submit_many, &submitters[i]));
+		assert_true(thread_start(&threads[i], "submitter", submit_many,
+			&submitters[i]));
 	}
 	for (unsigned i = 0; i < SUBMITTERS; i++) {
 		thread_join(threads[i]);
@@ -419,8 +427,8 @@ static void nice_done(struct lane_job *job, enum iam_err result)
 static void nice_lane_lowers_its_own_priority_only(void **state)
 {
 	int before = getpriority(PRIO_PROCESS, 0);
-	struct lanes *l =
-		start(LANE_HASH, (struct lane_config){.threads = 1, .queue_max = 1, .nice = true});
+	struct lanes *l = start(LANE_HASH,
+		(struct lane_config){.threads = 1, .queue_max = 1, .nice = true});
 	struct test_job job = {.job = {.run = nice_run, .done = nice_done}};
 
 	(void)state;
@@ -443,7 +451,8 @@ static void slot_freed(void *value)
 	struct seen *seen = value;
 
 	seen->freed++;
-	if (seen->freed == 1) /* a module that uses its slot again while the thread ends */
+	if (seen->freed ==
+		1) /* a module that uses its slot again while the thread ends */
 		thread_set(THREAD_DIGEST, seen, slot_freed);
 }
 
@@ -454,8 +463,9 @@ static void *look_around(void *arg)
 
 	(void)pthread_getname_np(pthread_self(), seen->name, sizeof(seen->name));
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &now);
-	seen->all_blocked = sigismember(&now, SIGTERM) == 1 && sigismember(&now, SIGHUP) == 1 &&
-		sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGINT) == 1;
+	seen->all_blocked = sigismember(&now, SIGTERM) == 1 &&
+		sigismember(&now, SIGHUP) == 1 && sigismember(&now, SIGUSR1) == 1 &&
+		sigismember(&now, SIGINT) == 1;
 	assert_null(thread_get(THREAD_CRYPT));
 	thread_set(THREAD_CRYPT, seen, slot_freed);
 	assert_ptr_equal(thread_get(THREAD_CRYPT), seen);

@@ -48,7 +48,8 @@ static int saved_stderr;
 
 static void capture_begin(void)
 {
-	int fd = open(path_of("stderr"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open(path_of("stderr"),
+		O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	saved_stderr = dup(STDERR_FILENO);
@@ -70,13 +71,14 @@ static void event_is_one_line_of_logfmt(void **state)
 
 	(void)state;
 	capture_begin();
-	log_event(LOG_LEVEL_WARNING, "store.open", LOG_CSTR("path", "/var/lib/iamd/iamd.db"),
-		LOG_INT("users", -12));
+	log_event(LOG_LEVEL_WARNING, "store.open",
+		LOG_CSTR("path", "/var/lib/iamd/iamd.db"), LOG_INT("users", -12));
 	capture_end();
 	assert_memory_equal(output, "time=20", 7);
 	rest = strchr(output, ' ');
 	assert_non_null(rest);
-	assert_int_equal(rest - output, (ptrdiff_t)strlen("time=2026-11-22T13:51:56.261800Z"));
+	assert_int_equal(rest - output,
+		(ptrdiff_t)strlen("time=2026-11-22T13:51:56.261800Z"));
 	assert_string_equal(rest,
 		" level=warning event=store.open path=/var/lib/iamd/iamd.db users=-12\n");
 }
@@ -115,7 +117,8 @@ static void value_is_quoted_and_escaped_when_it_is_odd(void **state)
 		capture_begin();
 		log_event(LOG_LEVEL_ERROR, "e", LOG_STR("v", cases[i].value));
 		capture_end();
-		(void)snprintf(expected, sizeof(expected), " event=e v=%s\n", cases[i].shown);
+		(void)snprintf(expected, sizeof(expected), " event=e v=%s\n",
+			cases[i].shown);
 		shown = strstr(output, " event=");
 		assert_non_null(shown);
 		assert_string_equal(shown, expected);
@@ -340,8 +343,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const names[] = {"stderr", "access", "gathered", "full", "threads",
-		"rotated", "rotated.1", "kept"};
+	static const char *const names[] = {"stderr", "access", "gathered", "full",
+		"threads", "rotated", "rotated.1", "kept"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -89,7 +89,8 @@ static void durations_fall_into_cumulative_buckets(void **state)
 	metrics_request(5, 201, 101);
 	metrics_request(5, 201, 10000000);
 	metrics_request(5, 201, 10000001);
-#define BUCKET "iamd_http_request_duration_seconds_bucket{method=\"PUT\",route=\"/groups/{gid}\",le="
+#define BUCKET \
+	"iamd_http_request_duration_seconds_bucket{method=\"PUT\",route=\"/groups/{gid}\",le="
 	assert_rendered(BUCKET "\"0.0001\"} 2");
 	assert_rendered(BUCKET "\"0.00025\"} 3");
 	assert_rendered(BUCKET "\"5\"} 3");
@@ -117,8 +118,9 @@ static void label_values_are_escaped(void **state)
 	(void)state;
 	metrics_route_name(7, "GET", "/a\"b\\c\nd");
 	metrics_request(7, 200, 10);
-	assert_rendered("iamd_http_requests_total{method=\"GET\",route=\"/a\\\"b\\\\c\\nd\","
-			"status=\"200\"} 1");
+	assert_rendered(
+		"iamd_http_requests_total{method=\"GET\",route=\"/a\\\"b\\\\c\\nd\","
+		"status=\"200\"} 1");
 }
 
 /* What a scraper insists on: HELP and TYPE once per metric, before its samples. */

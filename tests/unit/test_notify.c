@@ -27,7 +27,8 @@ static int receiver(const char *name)
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
 	assert_int_equal(bind(fd, (struct sockaddr *)&address,
-				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)),
+				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					 len)),
 		0);
 	return fd;
 }

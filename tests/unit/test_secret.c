@@ -77,8 +77,10 @@ static void existing_file_is_never_replaced(void **state)
 
 	(void)state;
 	assert_int_equal(secret_file_create(path_of("one"), STR("first"), &err), IAM_OK);
-	assert_int_equal(secret_file_create(path_of("one"), STR("second"), &err), IAM_EXISTS);
-	assert_int_equal(secret_file_read(path_of("one"), 100, &data, &len, &err), IAM_OK);
+	assert_int_equal(secret_file_create(path_of("one"), STR("second"), &err),
+		IAM_EXISTS);
+	assert_int_equal(secret_file_read(path_of("one"), 100, &data, &len, &err),
+		IAM_OK);
 	assert_string_equal(data, "first");
 	sodium_free(data);
 }
@@ -113,7 +115,8 @@ static void file_that_others_may_touch_is_refused(void **state)
 		assert_null(data);
 	}
 	assert_int_equal(chmod(path_of("mode"), 0400), 0);
-	assert_int_equal(secret_file_read(path_of("mode"), 10, &data, &len, &err), IAM_OK);
+	assert_int_equal(secret_file_read(path_of("mode"), 10, &data, &len, &err),
+		IAM_OK);
 	sodium_free(data);
 }
 
@@ -125,7 +128,8 @@ static void size_limit_is_exact(void **state)
 
 	(void)state;
 	assert_int_equal(secret_file_create(path_of("size"), STR("12345"), &err), IAM_OK);
-	assert_int_equal(secret_file_read(path_of("size"), 4, &data, &len, &err), IAM_CONFIG);
+	assert_int_equal(secret_file_read(path_of("size"), 4, &data, &len, &err),
+		IAM_CONFIG);
 	assert_int_equal(secret_file_read(path_of("size"), 5, &data, &len, &err), IAM_OK);
 	assert_int_equal(len, 5);
 	sodium_free(data);
@@ -138,12 +142,16 @@ static void things_that_are_no_file_are_errors_not_waits(void **state)
 	size_t len;
 
 	(void)state;
-	assert_int_equal(secret_file_read(path_of("none"), 5, &data, &len, &err), IAM_NOT_FOUND);
+	assert_int_equal(secret_file_read(path_of("none"), 5, &data, &len, &err),
+		IAM_NOT_FOUND);
 	assert_int_equal(mkdir(path_of("dir"), 0700), 0);
-	assert_int_equal(secret_file_read(path_of("dir"), 5, &data, &len, &err), IAM_CONFIG);
+	assert_int_equal(secret_file_read(path_of("dir"), 5, &data, &len, &err),
+		IAM_CONFIG);
 	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
-	assert_int_equal(secret_file_read(path_of("fifo"), 5, &data, &len, &err), IAM_CONFIG);
-	assert_int_equal(secret_file_create(path_of("one/below"), STR("x"), &err), IAM_IO);
+	assert_int_equal(secret_file_read(path_of("fifo"), 5, &data, &len, &err),
+		IAM_CONFIG);
+	assert_int_equal(secret_file_create(path_of("one/below"), STR("x"), &err),
+		IAM_IO);
 }
 
 static int make_folder(void **state)
@@ -154,8 +162,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const names[] = {"a/b/key.pem", "a/b", "a", "one", "cut", "mode",
-		"size", "dir", "fifo"};
+	static const char *const names[] = {
+		"a/b/key.pem", "a/b", "a", "one", "cut", "mode", "size", "dir", "fifo"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
