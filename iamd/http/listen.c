@@ -106,7 +106,7 @@ static enum iam_err bind_unix(struct listen_socket *s, struct str item, struct i
 	memcpy(s->path, sun.sun_path, sizeof(s->path));
 	if (chmod(sun.sun_path, 0660) != 0 || listen(s->fd, BACKLOG) != 0)
 		return io_error(err, item, "listen", "");
-	(void)snprintf(s->address, sizeof(s->address), "unix:%s", s->path);
+	(void)snprintf(s->address, sizeof(s->address), "unix:%s", sun.sun_path);
 	return IAM_OK;
 }
 

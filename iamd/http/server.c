@@ -227,6 +227,8 @@ static ssize_t on_stream(void *cls, uint64_t position, char *buf, size_t max)
 	(void)position;
 	if (call_is_cancelled(c))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (c->stream.at == 0)
+		watch_send(c->watch, clock_mono_ms(), 0); /* per piece, about 1 KiB/s */
 	n = call_read_piece(c, buf, max);
 	c->sent_bytes += (int64_t)n;
 	if (n > 0)
@@ -437,7 +439,8 @@ enum iam_err server_daemon_start(struct listener *l, const struct listen_socket 
 	o[n++] = option(MHD_OPTION_CONNECTION_LIMIT, (intptr_t)set->connection_limit, NULL);
 	o[n++] = option(MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)backstop_s, NULL);
 	o[n++] = option(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL);
-	o[n++] = option(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
+	/* its own strictness answers a missing Host without closing, body unread */
+	o[n++] = option(MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL);
 	o[n++] = option(MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, l);
 	o[n++] = option(MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL);
 	o[n++] = option(MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l);
