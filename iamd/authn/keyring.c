@@ -28,11 +28,11 @@
 #include "libacl/base/steal.h"
 
 /* LIMIT: OpenSSL's secure heap; a 4096-bit key at work takes about 8 KiB of it. */
-#define SECURE_HEAP_BYTES (1024 * 1024)
+#define SECURE_HEAP_BYTES ((size_t)1024 * 1024)
 #define SECURE_HEAP_MIN_CHUNK 32
 #define MIN_BITS 2048
 #define MAX_BITS 8192
-#define JWKS_MAX_BYTES (64 * 1024)
+#define JWKS_MAX_BYTES ((size_t)64 * 1024)
 
 struct guard {
 	pthread_mutex_t lock; /* guards users, and with it the pages' protection */

@@ -146,11 +146,9 @@ enum iam_err password_verify(const struct password_params *params, struct str pa
 	}
 	usable = password.ptr != NULL && hash.ptr != NULL &&
 		password_form_parse(hash, &form, NULL) == IAM_OK;
-	if (!usable)
-		e = dummy(params, password);
-	else if (form.passes != 0)
+	if (usable && form.passes != 0)
 		e = verify_argon2(password, hash, &verdict.ok);
-	else if (crypt_can_take(password, hash))
+	else if (usable && crypt_can_take(password, hash))
 		e = verify_crypt(password, hash, &verdict.ok);
 	else
 		e = dummy(params, password);

@@ -15,7 +15,7 @@
 
 /* LIMIT: the cost a stored hash may have. */
 #define ARGON2_MAX_PASSES 10
-#define ARGON2_MAX_KIB (1024 * 1024)
+#define ARGON2_MAX_KIB (INT64_C(1024) * 1024)
 #define ARGON2_MAX_LANES 64
 #define SHA_CRYPT_MIN_ROUNDS 1000
 #define SHA_CRYPT_MAX_ROUNDS 5000000

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < size; i++)
 		assert(data[i] > ' ' && data[i] < 0x7f && data[i] != ':');
 	if (form.passes != 0) {
-		assert(form.passes <= 10 && form.memory_kib <= 1024 * 1024 && form.lanes >= 1);
+		assert(form.passes <= 10 && form.memory_kib <= 1048576 && form.lanes >= 1);
 		if (form.memory_kib * form.passes <= 64)
 			compute(hash);
 	}

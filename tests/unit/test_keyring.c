@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <jansson.h>
 #include <limits.h>
 #include <openssl/core_names.h>
@@ -30,10 +31,11 @@ struct fixture {
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f;
 
 	if (sodium_init() < 0 || keyring_init(NULL) != IAM_OK || keyring_init(NULL) != IAM_OK)
 		return -1;
+	f = calloc(1, sizeof(*f));
 	f->a = arena_new(4096, (size_t)64 << 20);
 	f->rsa = EVP_RSA_gen(2048);
 	*state = f;
@@ -61,12 +63,17 @@ static int fresh_dir(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
 static int remove_dir(void **state)
 {
 	struct fixture *f = *state;
-	struct str command = arena_fmt(f->a, "rm -rf '%s'", f->dir);
 
-	return system(command.ptr);
+	return nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static struct keyring_settings settings(const struct fixture *f)
@@ -87,7 +94,7 @@ static char *file(struct fixture *f, const char *name, struct str text, mode_t m
 
 	assert_non_null(out);
 	assert_int_equal(fwrite(text.ptr, 1, text.len, out), text.len);
-	fclose(out);
+	assert_int_equal(fclose(out), 0);
 	assert_int_equal(chmod(path, mode), 0);
 	return path;
 }
@@ -100,7 +107,7 @@ static struct str content(struct fixture *f, const char *path)
 
 	assert_non_null(in);
 	len = fread(buf, 1, sizeof(buf), in);
-	fclose(in);
+	assert_int_equal(fclose(in), 0);
 	return arena_str(f->a, (struct str){.ptr = buf, .len = len});
 }
 

@@ -141,7 +141,7 @@ static void the_full_cache_keeps_what_is_asked_for(void **state)
 	for (uint64_t n = 0; n < 1000; n++)
 		assert_true(has(c, 40, n));
 	/* Round after round of tokens seen once, while the first thousand are asked for in between. */
-	for (uint64_t n = TOKEN_CACHE_ENTRIES; n < 4 * TOKEN_CACHE_ENTRIES; n++) {
+	for (uint64_t n = TOKEN_CACHE_ENTRIES; n < UINT64_C(4) * TOKEN_CACHE_ENTRIES; n++) {
 		put(c, 40, n);
 		if (n % 8 == 0)
 			(void)has(c, 40, n / 8 % 1000);
