@@ -264,7 +264,7 @@ void config_free(struct config *c)
 enum iam_err config_parse(struct str text, const char *name, struct config **ret_config,
 	struct iam_error *err)
 {
-	struct config *c;
+	struct config *c = NULL;
 	enum iam_err e = config_new(&c);
 
 	if (e != IAM_OK)
@@ -281,7 +281,7 @@ enum iam_err config_parse(struct str text, const char *name, struct config **ret
 enum iam_err config_load(const char *path, struct config **ret_config,
 	struct iam_error *err)
 {
-	struct config *c;
+	struct config *c = NULL;
 	struct str text = STR("");
 	char *data = NULL;
 	enum iam_err e;
