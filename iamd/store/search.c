@@ -125,11 +125,10 @@ static struct str phrase_of(struct str folded, char *out)
 	return (struct str){.ptr = out, .len = n};
 }
 
-/* A text the index can look for: well-formed, without NUL, of a trigram at least. */
+/* A text the index can look for: without NUL, of a trigram at least. */
 static bool is_for_index(struct str folded)
 {
-	return str_is_utf8(folded) && str_find(folded, '\0') < 0 &&
-		str_count_code_points(folded) >= TRIGRAM;
+	return str_find(folded, '\0') < 0 && str_count_code_points(folded) >= TRIGRAM;
 }
 
 static enum iam_err count_matches(const struct search *s, int64_t *ret_count)
@@ -257,7 +256,7 @@ enum iam_err store_search_users(struct db *db, const struct user_query *query, u
 	struct search s = {.db = db, .query = query, .after_rank = RANK_EXACT, .row = row, .ctx = ctx};
 	enum iam_err e;
 
-	if (query->q.len > sizeof(folded))
+	if (query->q.len > sizeof(folded) || !str_is_utf8(query->q))
 		return IAM_BAD_DATA;
 	store_search_fold(query->q, folded);
 	s.folded = (struct str){.ptr = folded, .len = query->q.len};

@@ -107,7 +107,10 @@ struct user_query {
 	int64_t limit;       /* rows at most, > 0 */
 	struct str q;        /* absent: all; else exact, prefix, substring of case-folded uid and description */
 };
-/* Return false to stop. The user's strings are valid during the call only. */
+/*
+ * Errors: IAM_BAD_DATA when q is longer than 1024 bytes or malformed UTF-8.
+ * Return false to stop. The user's strings are valid during the call only.
+ */
 typedef bool user_row_fn(const struct user *user, void *ctx);
 MUST_CHECK enum iam_err store_user_list(struct db *db, const struct user_query *query, user_row_fn *row, void *ctx);
 
