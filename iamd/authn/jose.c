@@ -38,20 +38,39 @@ static bool split(struct str token, struct segments *ret)
 	return str_find(rest, '.') < 0; /* five segments would be an encrypted token */
 }
 
-/* A JSON object out of one segment, or NULL. Released with json_decref(). */
-static json_t *segment_object(struct str segment, struct arena *a)
+/* A JSON object out of one segment; released with json_decref(). */
+static enum iam_err segment_object(struct str segment, struct arena *a, json_t **ret_object)
 {
 	size_t len = jose_b64_decoded_len(segment.len);
 	unsigned char *bytes = arena_alloc(a, len);
+	json_error_t why;
 	json_t *doc;
 
-	if (bytes == NULL || !jose_b64_decode(segment, bytes))
-		return NULL;
-	doc = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(doc))
-		return doc;
-	json_decref(doc);
-	return NULL;
+	if (bytes == NULL)
+		return IAM_NO_MEMORY;
+	if (!jose_b64_decode(segment, bytes))
+		return IAM_BAD_TOKEN;
+	doc = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, &why);
+	if (doc == NULL)
+		return json_error_code(&why) == json_error_out_of_memory ? IAM_NO_MEMORY : IAM_BAD_TOKEN;
+	if (!json_is_object(doc)) {
+		json_decref(doc);
+		return IAM_BAD_TOKEN;
+	}
+	*ret_object = doc;
+	return IAM_OK;
+}
+
+/* A copy in the arena; an absent value stays absent. */
+static enum iam_err copy_text(const json_t *v, struct arena *a, struct str *ret_text)
+{
+	struct str s = {.ptr = json_string_value(v), .len = json_string_length(v)};
+	struct str copy = arena_str(a, s);
+
+	if (s.ptr != NULL && copy.ptr == NULL)
+		return IAM_NO_MEMORY;
+	*ret_text = copy;
+	return IAM_OK;
 }
 
 /* RFC 7519 section 5.1; other types (at+jwt, logout+jwt ...) are other kinds of token. */
@@ -85,55 +104,42 @@ enum iam_err jose_peek_kid(struct str token, struct arena *a, struct str *ret_ki
 	struct segments seg;
 	json_auto_t *header = NULL;
 	const json_t *kid;
-	struct str found;
+	enum iam_err e;
 
 	if (!split(token, &seg))
 		return IAM_BAD_TOKEN;
-	header = segment_object(seg.header, a);
-	if (header == NULL)
-		return IAM_BAD_TOKEN;
+	e = segment_object(seg.header, a, &header);
+	if (e != IAM_OK)
+		return e;
 	kid = json_object_get(header, "kid");
-	if (kid == NULL) {
-		*ret_kid = STR_NONE;
-		return IAM_OK;
-	}
-	if (!json_is_string(kid))
+	if (kid != NULL && !json_is_string(kid))
 		return IAM_BAD_TOKEN;
-	found = arena_str(a,
-		(struct str){.ptr = json_string_value(kid), .len = json_string_length(kid)});
-	if (found.ptr == NULL)
-		return IAM_BAD_TOKEN;
-	*ret_kid = found;
-	return IAM_OK;
+	return copy_text(kid, a, ret_kid);
 }
 
-static bool signature_fine(const struct jose_key *key, const struct segments *seg)
+static enum iam_err check_signature(const struct jose_key *key, const struct segments *seg)
 {
 	/* LIMIT: signatures of 8192-bit keys; jose_key.c takes no longer ones. */
 	unsigned char signature[1024];
 	struct jose_thread *t = jose_thread_mine();
 	bool ok;
 
-	if (t == NULL || key->signature_bytes > sizeof(signature) ||
+	if (t == NULL)
+		return IAM_NO_MEMORY;
+	if (key->signature_bytes > sizeof(signature) ||
 		jose_b64_decoded_len(seg->signature.len) != key->signature_bytes ||
 		!jose_b64_decode(seg->signature, signature))
-		return false;
-	ok = EVP_MD_CTX_copy_ex(t->verifier, key->verifier) == 1 &&
-		EVP_DigestVerify(t->verifier, signature, key->signature_bytes,
-			(const unsigned char *)seg->signed_part.ptr, seg->signed_part.len) == 1;
+		return IAM_BAD_TOKEN;
+	if (EVP_MD_CTX_copy_ex(t->verifier, key->verifier) != 1) {
+		ERR_clear_error();
+		return IAM_NO_MEMORY;
+	}
+	ok = EVP_DigestVerify(t->verifier, signature, key->signature_bytes,
+		     (const unsigned char *)seg->signed_part.ptr, seg->signed_part.len) == 1;
 	EVP_MD_CTX_reset(t->verifier); /* the key must not outlive its owner's free */
 	if (!ok)
 		ERR_clear_error();
-	return ok;
-}
-
-static struct str string_claim(const json_t *claims, const char *name)
-{
-	const json_t *v = json_object_get(claims, name);
-
-	if (!json_is_string(v))
-		return STR_NONE;
-	return (struct str){.ptr = json_string_value(v), .len = json_string_length(v)};
+	return ok ? IAM_OK : IAM_BAD_TOKEN;
 }
 
 /* Sets *bad when the claim is there and is no number. */
@@ -154,16 +160,17 @@ static bool number_claim(const json_t *claims, const char *name, double *ret, bo
 static enum iam_err read_claims(const json_t *doc, struct arena *a, struct jose_claims *ret_claims)
 {
 	const json_t *gen = json_object_get(doc, "gen");
-	struct str uid = string_claim(doc, "uid");
-	struct str jti = string_claim(doc, "jti");
 	struct jose_claims c = {0};
+	enum iam_err e;
 
 	if (gen != NULL && !json_is_integer(gen))
 		return IAM_BAD_TOKEN;
-	c.uid = arena_str(a, uid);
-	c.jti = arena_str(a, jti);
-	if ((uid.ptr != NULL && c.uid.ptr == NULL) || (jti.ptr != NULL && c.jti.ptr == NULL))
-		return IAM_BAD_TOKEN;
+	/* what is no string counts as absent */
+	e = copy_text(json_object_get(doc, "uid"), a, &c.uid);
+	if (e == IAM_OK)
+		e = copy_text(json_object_get(doc, "jti"), a, &c.jti);
+	if (e != IAM_OK)
+		return e;
 	c.has_exp = number_claim(doc, "exp", &c.exp, &c.bad_time);
 	c.has_nbf = number_claim(doc, "nbf", &c.nbf, &c.bad_time);
 	c.has_iat = number_claim(doc, "iat", &c.iat, &c.bad_time);
@@ -180,16 +187,19 @@ enum iam_err jose_verify(const struct jose_key *key, struct str token, struct ar
 	struct segments seg;
 	json_auto_t *header = NULL;
 	json_auto_t *claims = NULL;
+	enum iam_err e;
 
 	if (!split(token, &seg))
 		return IAM_BAD_TOKEN;
-	header = segment_object(seg.header, a);
-	if (header == NULL || !header_fine(header) || !signature_fine(key, &seg))
+	e = segment_object(seg.header, a, &header);
+	if (e != IAM_OK)
+		return e;
+	if (!header_fine(header))
 		return IAM_BAD_TOKEN;
-	claims = segment_object(seg.payload, a);
-	if (claims == NULL)
-		return IAM_BAD_TOKEN;
-	return read_claims(claims, a, ret_claims);
+	e = check_signature(key, &seg);
+	if (e == IAM_OK)
+		e = segment_object(seg.payload, a, &claims);
+	return e == IAM_OK ? read_claims(claims, a, ret_claims) : e;
 }
 
 enum iam_err jose_times_ok(const struct jose_claims *c, int64_t now_s)

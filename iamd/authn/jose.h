@@ -50,12 +50,12 @@ struct jose_claims {
 	int64_t gen;
 };
 
-/* The header's kid, to look the key up. Nothing is verified. Absent kid: .ptr NULL. IAM_BAD_TOKEN if malformed. */
+/* The header's kid, to look the key up. Nothing is verified. Absent kid: .ptr NULL. IAM_BAD_TOKEN if malformed, IAM_NO_MEMORY. */
 MUST_CHECK enum iam_err jose_peek_kid(struct str token, struct arena *a, struct str *ret_kid);
 
 /*
  * Verifies signature and form, and reads the claims. Times are NOT judged (jose_times_ok).
- * Strings are in the arena. Errors: IAM_BAD_TOKEN.
+ * Strings are in the arena. Errors: IAM_BAD_TOKEN; IAM_NO_MEMORY, which says nothing of the token.
  */
 MUST_CHECK enum iam_err jose_verify(const struct jose_key *key, struct str token, struct arena *a,
 	struct jose_claims *ret_claims);

@@ -410,6 +410,20 @@ static void kid_is_only_a_string(void **state)
 	}
 }
 
+static void without_memory_a_token_is_not_called_bad(void **state)
+{
+	struct fixture *f = *state;
+	struct arena *small = arena_new(64, 64);
+	struct str kid = STR("untouched");
+	struct jose_claims c;
+
+	assert_int_equal(jose_verify(f->key, good(f), small, &c), IAM_NO_MEMORY);
+	(void)arena_alloc(small, 64);
+	assert_int_equal(jose_peek_kid(good(f), small, &kid), IAM_NO_MEMORY);
+	assert_true(str_eq_c(kid, "untouched"));
+	arena_free(small);
+}
+
 static void base64url_is_strict(void **state)
 {
 	(void)state;
@@ -632,6 +646,7 @@ int main(void)
 		cmocka_unit_test(a_token_is_at_most_8192_bytes),
 		cmocka_unit_test(deep_nesting_is_harmless),
 		cmocka_unit_test(kid_is_only_a_string),
+		cmocka_unit_test(without_memory_a_token_is_not_called_bad),
 		cmocka_unit_test(base64url_is_strict),
 		cmocka_unit_test(digest_is_sha256),
 		cmocka_unit_test(vectors_of_others),
