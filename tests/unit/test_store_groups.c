@@ -31,38 +31,28 @@ static void references_are_checked_and_doubles_refused(void **state)
 	fixture_done(&f);
 }
 
-struct text {
-	char text[512];
-};
-
 static bool group_text(const struct group *g, void *ctx)
 {
-	struct text *t = ctx;
-	size_t at = strlen(t->text);
-
-	(void)snprintf(t->text + at, sizeof(t->text) - at, "%.*s/%.*s/%s ", STR_FMT(g->gid),
-		STR_FMT(g->description), provider_type_name(g->provider_type));
+	sb_addf(ctx, "%.*s/%.*s/%s ", STR_FMT(g->gid), STR_FMT(g->description),
+		provider_type_name(g->provider_type));
 	return true;
 }
 
 static bool grant_text(const struct grant_row *g, void *ctx)
 {
-	struct text *t = ctx;
-	size_t at = strlen(t->text);
-
-	(void)snprintf(t->text + at, sizeof(t->text) - at, "%.*s:%.*s(%.*s)=%s ",
-		STR_FMT(g->gid.ptr == NULL ? STR("-") : g->gid), STR_FMT(g->rid), STR_FMT(g->description),
-		iam_action_name(g->action));
+	sb_addf(ctx, "%.*s:%.*s(%.*s)=%s ", STR_FMT(g->gid.ptr == NULL ? STR("-") : g->gid), STR_FMT(g->rid),
+		STR_FMT(g->description), iam_action_name(g->action));
 	return true;
 }
 
 static void a_users_groups_and_permissions_are_its_own(void **state)
 {
 	struct fixture f;
-	struct text t = {""};
+	struct sb t;
 
 	(void)state;
 	fixture_init(&f);
+	sb_init(&t, f.arena, 1024);
 	tx_begin(&f);
 	assert_ok(user_add(&f, "u", ""));
 	assert_ok(user_add(&f, "other", ""));
@@ -84,14 +74,14 @@ static void a_users_groups_and_permissions_are_its_own(void **state)
 	tx_commit(&f);
 
 	assert_ok(store_user_groups(store_reader(f.store), STR("u"), group_text, &t));
-	assert_string_equal(t.text, "g1/a group/internal g2/a group/internal ");
-	t.text[0] = '\0';
+	assert_str(sb_str(&t), "g1/a group/internal g2/a group/internal ");
+	sb_reset(&t);
 	assert_ok(store_user_permissions(store_reader(f.store), STR("u"), grant_text, &t));
-	assert_string_equal(t.text, "-:r:a(A)=delete -:r:b(B)=read -:r:b(B)=full "
+	assert_str(sb_str(&t), "-:r:a(A)=delete -:r:b(B)=read -:r:b(B)=full "
 				    "g1:r:a(A)=create g2:r:b(B)=update ");
-	t.text[0] = '\0';
+	sb_reset(&t);
 	assert_ok(store_user_permissions(store_reader(f.store), STR("nobody"), grant_text, &t));
-	assert_string_equal(t.text, "");
+	assert_str(sb_str(&t), "");
 	fixture_done(&f);
 }
 
