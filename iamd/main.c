@@ -18,6 +18,7 @@
 #include "iamd/app.h"
 #include "iamd/authn/password.h"
 #include "iamd/sys/secret.h"
+#include "iamd/sys/thread.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -182,11 +183,11 @@ static int run(const struct app_options *options)
 {
 	struct iam_error err = {IAM_OK, ""};
 	struct app app;
-	sigset_t all;
+	sigset_t set;
 	enum iam_err e;
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, NULL);
+	thread_signals_to_block(&set);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	e = app_start(&app, options, &err);
 	if (e != IAM_OK)
 		return fail_err(e, &err);

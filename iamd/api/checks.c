@@ -103,7 +103,7 @@ static enum iam_err route_again(const struct req *r)
 
 static enum iam_err answer_options(struct req *r, struct resp *out)
 {
-	enum iam_err e = resp_header(out, "Allow", router_allow(r->match, true, r->arena));
+	enum iam_err e = resp_header(out, "Allow", router_allow(r->match, false, r->arena));
 
 	return e == IAM_OK ? resp_empty(out, 200, false) : e;
 }

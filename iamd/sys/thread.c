@@ -87,6 +87,17 @@ static void *thread_main(void *arg)
 	return start.run(start.arg);
 }
 
+void thread_signals_to_block(void *ret_set)
+{
+	static const int crashes[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+	sigset_t *set = ret_set;
+
+	(void)sigfillset(set);
+	for (unsigned i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		(void)sigdelset(set, crashes[i]);
+}
+
 bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *),
 	void *arg)
 {
@@ -102,7 +113,7 @@ bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void
 	(void)snprintf(start->name, sizeof(start->name), "%.15s", name);
 
 	/* The new thread inherits the mask: a signal never finds it unblocked, not even at once. */
-	(void)sigfillset(&all);
+	thread_signals_to_block(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&thread, NULL, thread_main, start);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -28,7 +28,13 @@ void *thread_get(enum thread_slot slot);
 /* Sets it; the previous value (if any) is released first. */
 void thread_set(enum thread_slot slot, void *value, thread_free_fn *free_value);
 
-/* Starts a joinable thread with all signals blocked and the given name (at most 15 bytes). */
+/*
+ * Every signal but those of a crash (SIGSEGV, SIGABRT ...), which must end the process with their
+ * usual noise. `ret_set` is a sigset_t.
+ */
+void thread_signals_to_block(void *ret_set);
+
+/* Starts a joinable thread with those signals blocked and the given name (at most 15 bytes). */
 bool thread_start(unsigned long *ret_thread, const char *name, void *(*run)(void *),
 	void *arg);
 void thread_join(unsigned long thread);
