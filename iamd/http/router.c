@@ -94,6 +94,8 @@ static const char *row_defect(const struct route *row)
 		return "has no handler";
 	if (row->pattern == NULL || row->pattern[0] != '/')
 		return "has a pattern that does not begin with '/'";
+	if (row->pattern[1] != '\0' && str_ends(str_c(row->pattern), STR("/")))
+		return "has a pattern that ends in '/'";
 	if (row->method >= HTTP_OTHER)
 		return "has no method";
 	return NULL;
