@@ -148,9 +148,12 @@ static int hash_password(const struct config *c)
 	ssize_t n = read_password(buf, sizeof buf);
 	enum iam_err e;
 
-	if (n <= 0 || n > PASSWORD_MAX_BYTES) {
+	/* What a login can send: JSON strings hold UTF-8, and no NUL is accepted in them. */
+	if (n <= 0 || n > PASSWORD_MAX_BYTES || memchr(buf, '\0', (size_t)n) != NULL ||
+		!str_is_utf8((struct str){buf, (size_t)n})) {
 		sodium_memzero(buf, sizeof buf);
-		return fail(EXIT_USAGE, "expected a password of 1 to 1024 bytes on standard input");
+		return fail(EXIT_USAGE,
+			"expected a password on standard input: 1 to 1024 bytes of UTF-8 without NUL");
 	}
 	e = password_hash(&params, (struct str){buf, (size_t)n}, hash);
 	sodium_memzero(buf, sizeof buf);
