@@ -17,8 +17,8 @@ static uint32_t find(const struct map *map, struct str id)
 }
 
 /* The actions granted to exactly this subject on exactly this resource. */
-static uint64_t granted(const struct iam_snapshot *s, enum iam_subject kind, uint32_t subject,
-	uint32_t resource)
+static uint64_t granted(const struct iam_snapshot *s, enum iam_subject kind,
+	uint32_t subject, uint32_t resource)
 {
 	uint64_t key = grant_key(kind, subject, resource);
 	size_t at;
@@ -54,7 +54,8 @@ static bool has_any(const struct iam_snapshot *s, uint32_t user, uint32_t resour
 	if ((granted(s, IAM_SUBJECT_USER, user, resource) & actions) != 0)
 		return true;
 	return closure_visit(&s->closure, row_ids(&s->user_groups, user),
-		       row_len(&s->user_groups, user), group_lacks, &q) == CLOSURE_STOPPED;
+		       row_len(&s->user_groups, user), group_lacks,
+		       &q) == CLOSURE_STOPPED;
 }
 
 static bool is_super(const struct iam_snapshot *s, uint32_t user)
@@ -117,7 +118,8 @@ struct picking {
 	void *ctx;
 };
 
-static bool row_has_none(const struct picking *p, const struct rows *rows, uint32_t subject)
+static bool row_has_none(const struct picking *p, const struct rows *rows,
+	uint32_t subject)
 {
 	const uint32_t *resources = row_ids(rows, subject);
 
@@ -137,11 +139,12 @@ static bool group_has_none(uint32_t group, void *ctx)
 /* A walk that had to give up counts as "yes": the answer keeps people from changing things. */
 static bool groups_reach_any(struct picking *p, const uint32_t *groups, size_t count)
 {
-	return closure_visit(&p->s->closure, groups, count, group_has_none, p) != CLOSURE_DONE;
+	return closure_visit(&p->s->closure, groups, count, group_has_none, p) !=
+		CLOSURE_DONE;
 }
 
-bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid, iam_rid_pick_fn *pick,
-	void *ctx)
+bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid,
+	iam_rid_pick_fn *pick, void *ctx)
 {
 	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
 	uint32_t user = find(&s->users, uid);
@@ -153,8 +156,8 @@ bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid, iam_rid_
 			row_len(&s->user_groups, user));
 }
 
-bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid, iam_rid_pick_fn *pick,
-	void *ctx)
+bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid,
+	iam_rid_pick_fn *pick, void *ctx)
 {
 	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
 	uint32_t group = find(&s->groups, gid);
