@@ -89,7 +89,7 @@ static void hashes_of_others_verify_and_ask_for_a_rehash(void **state)
 	assert_non_null(dir);
 	snprintf(path, sizeof(path), "%s/passwords.json", dir);
 	rows = json_load_file(path, 0, NULL);
-	assert_true(json_array_size(rows) > 30);
+	assert_true(json_array_size(rows) > 25);
 	json_array_foreach(rows, i, row) {
 		const json_t *p = json_object_get(row, "password");
 		struct str password = {.ptr = json_string_value(p), .len = json_string_length(p)};

@@ -12,15 +12,15 @@ PUBLISHED = [
     ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
     ("U*U*", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"),
 ]
-SETTINGS = ["$6$rounds=656000$abcdefghijklmnop", "$6$rounds=1000$a", "$6$abcdefgh", "$5$rounds=535000$abcdefgh",
-            "$5$x", "$2b$04$abcdefghijklmnopqrstuu", "$2y$05$abcdefghijklmnopqrstuu", "$2a$06$abcdefghijklmnopqrstuu",
-            "$y$j75$abcdefghijkl", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1", "$y$jCT$abcdefghijkl"]
+COSTLY = ["$6$rounds=656000$abcdefghijklmnop", "$5$rounds=535000$abcdefgh", "$y$jCT$abcdefghijkl"]
+SETTINGS = ["$6$rounds=1000$a", "$6$abcdefgh", "$5$x", "$2b$04$abcdefghijklmnopqrstuu", "$2y$05$abcdefghijklmnopqrstuu", "$2a$06$abcdefghijklmnopqrstuu",
+            "$y$j75$abcdefghijkl", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1"]
 
 if __name__ == "__main__":
     rows = []
     for password, hashed in PUBLISHED:
         rows.append({"password": password, "hash": hashed})
-    for setting in SETTINGS:
-        for password in ("correct horse", "Zo\u00eb \u2713", ""):
+    for setting in COSTLY + SETTINGS:
+        for password in ("correct horse",) if setting in COSTLY else ("correct horse", "Zo\u00eb \u2713", ""):
             rows.append({"password": password, "hash": crypt.crypt(password, setting)})
     print(json.dumps(rows, indent=1))
