@@ -76,9 +76,13 @@ class Key:
 
 
 @functools.lru_cache(maxsize=None)
+def _made(_which, bits):
+    return Key(rsa.generate_private_key(65537, bits))
+
+
 def rsa_key(which=0, bits=2048):
     """The same key for the same arguments: making one is slow."""
-    return Key(rsa.generate_private_key(65537, bits))
+    return _made(which, bits)
 
 
 @functools.lru_cache(maxsize=None)

@@ -45,7 +45,7 @@ def problems_of(schema, document):
 def check_response(method, target, answer):
     """Raises AssertionError unless the document describes this answer. True: it has the route."""
     found = find(method, target)
-    if not found:
+    if not found or (answer.status == 404 and "%" in target):  # an escape may hold a slash
         return False
     template, operation = found
     where = f"{method} {template} -> {answer.status}"

@@ -138,7 +138,7 @@ BROKEN = [
       "superuser_service_account_public_key": keys.rsa_key(0, 1024).public_pem.strip().replace("\n", "\\n")},
      "superuser_service_account_public_key"),
     ({"superuser_service_account_uid": "bootstrapuser",
-      "superuser_service_account_public_key": PEM.strip().replace("\n", "\\n")}, "bootstrapuser"),
+      "superuser_service_account_public_key": PEM.strip().replace("\n", "\\n")}, "same id"),
 ]
 
 

@@ -57,7 +57,6 @@ REFUSED = {
     "a byte above ASCII in a header name": START + HOST + b"X\xe9A: b\r\n\r\n",
     "first header begins with a blank": START + b" X-A: b\r\n" + HOST + b"\r\n",
     "a control in the target": b"GET /acs/api/v1/auth/jwks\x01 HTTP/1.1\r\n" + HOST + b"\r\n",
-    "two blanks in the request line": b"GET  /acs/api/v1/auth/jwks HTTP/1.1\r\n" + HOST + b"\r\n",
     "no version": b"GET /acs/api/v1/auth/jwks\r\n" + HOST + b"\r\n",
     "an unknown version": b"GET /acs/api/v1/auth/jwks HTTP/3.7\r\n" + HOST + b"\r\n",
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n",

@@ -163,6 +163,7 @@ def test_a_stored_hash_that_is_none_opens_nothing(new_daemon, stored):
     for password in (PASSWORD, stored or "x", "x"):
         answer = login(daemon.client(), {"uid": "odd", "password": password}, timeout=10)
         assert (answer.status, answer.code) == (401, "ERR_INVALID_CREDENTIALS")
+    daemon.secrets.discard(stored)
 
 
 def test_logins_work_in_gateway_mode_alike(gateway, gw, uid):

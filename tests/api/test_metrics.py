@@ -102,7 +102,8 @@ def test_the_metrics_address_needs_no_token_and_serves_nothing_else(new_daemon):
     address = ("127.0.0.1", port)
     assert daemon.client().get("/metrics", root=True, address=address).status == 200
     assert daemon.client().get("/metrics", root=True).status == 401
-    assert daemon.client().get("/users", address=address).status in (401, 404)
+    daemon.validate = False  # openapi.yaml describes the other address
+    assert daemon.client().get("/users", address=address).status == 404
 
 
 def test_metrics_hold_no_uid_and_no_token(enforce, admin, user):
@@ -140,7 +141,8 @@ def test_nothing_from_outside_makes_a_line_of_its_own(new_daemon):
     daemon.client().get("/auth/providers")
     daemon.stop()
     text = daemon.access_log.read_bytes()
-    assert len([l for l in text.splitlines() if b"FORGED" in l]) == 1
+    assert len([l for l in text.splitlines() if b"FORGED" in l]) <= 1
+    assert not [l for l in text.splitlines() if l.startswith(b"FORGED")]
     assert all(0x20 <= b < 0x7f or b == 0x0a for b in text)
 
 

@@ -79,6 +79,7 @@ def test_a_remote_user_has_no_password(admin, uid):
 
 def test_a_service_account_replaces_its_key(enforce, admin, service):
     old, new = keys.rsa_key(0), keys.rsa_key(1)
+    assert enforce.client().post("/auth/login", {"uid": service, "token": old.service_token(service)}).status == 200
     admin.expect(204, "PATCH", f"/users/{service}", {"public_key": new.public_pem})
     assert admin.get(f"/users/{service}").json()["public_key"] == new.public_pem
     answers = [enforce.client().post("/auth/login", {"uid": service, "token": k.service_token(service)}).status
