@@ -200,90 +200,90 @@ static enum iam_err control(struct db *db, enum db_control what, const char *nam
 	return e == IAM_OK ? IAM_OK : note_failure(db, e, name);
 }
 
-enum iam_err store_begin(struct db *db)
+enum iam_err store_begin(struct db *w)
 {
 	enum iam_err e;
 
-	assert(db->writer && !db->in_tx && db->view_depth == 0);
-	if (db->maintain_due)
-		db_maintain(db);
-	e = control(db, DB_BEGIN, "begin");
+	assert(w->writer && !w->in_tx && w->view_depth == 0);
+	if (w->maintain_due)
+		db_maintain(w);
+	e = control(w, DB_BEGIN, "begin");
 	if (e != IAM_OK)
 		return e;
-	db->in_tx = true;
-	db->broken = IAM_OK;
-	changes_cut(&db->changes, 0);
+	w->in_tx = true;
+	w->broken = IAM_OK;
+	changes_cut(&w->changes, 0);
 	return IAM_OK;
 }
 
-enum iam_err store_commit(struct db *db)
+enum iam_err store_commit(struct db *w)
 {
 	enum iam_err e;
 
-	assert(db->in_tx && !db->in_savepoint);
-	e = db->broken != IAM_OK ? db->broken : control(db, DB_COMMIT, "commit");
+	assert(w->in_tx && !w->in_savepoint);
+	e = w->broken != IAM_OK ? w->broken : control(w, DB_COMMIT, "commit");
 	if (e != IAM_OK) {
-		store_rollback(db);
+		store_rollback(w);
 		return e;
 	}
-	db->in_tx = false;
-	if (db->disk_full) {
+	w->in_tx = false;
+	if (w->disk_full) {
 		log_event(LOG_LEVEL_INFO, "store.writable", LOG_CSTR("what", "commit"));
-		db->disk_full = false;
+		w->disk_full = false;
 	}
 	return IAM_OK;
 }
 
-void store_rollback(struct db *db)
+void store_rollback(struct db *w)
 {
-	assert(db->in_tx);
-	if (db->driver->in_transaction(db->conn))
-		(void)db->driver->control(db->conn, DB_ROLLBACK);
-	db->in_tx = false;
-	db->in_savepoint = false;
-	db->broken = IAM_OK;
-	changes_cut(&db->changes, 0);
+	assert(w->in_tx);
+	if (w->driver->in_transaction(w->conn))
+		(void)w->driver->control(w->conn, DB_ROLLBACK);
+	w->in_tx = false;
+	w->in_savepoint = false;
+	w->broken = IAM_OK;
+	changes_cut(&w->changes, 0);
 }
 
-enum iam_err store_savepoint(struct db *db)
+enum iam_err store_savepoint(struct db *w)
 {
 	enum iam_err e;
 
-	assert(db->in_tx && !db->in_savepoint);
-	if (db->broken != IAM_OK)
-		return db->broken;
-	e = control(db, DB_SAVEPOINT, "savepoint");
+	assert(w->in_tx && !w->in_savepoint);
+	if (w->broken != IAM_OK)
+		return w->broken;
+	e = control(w, DB_SAVEPOINT, "savepoint");
 	if (e != IAM_OK)
 		return e;
-	db->in_savepoint = true;
-	db->savepoint_mark = db->changes.len;
+	w->in_savepoint = true;
+	w->savepoint_mark = w->changes.len;
 	return IAM_OK;
 }
 
-enum iam_err store_release(struct db *db)
+enum iam_err store_release(struct db *w)
 {
 	enum iam_err e;
 
-	assert(db->in_tx && db->in_savepoint);
-	e = db->broken != IAM_OK ? db->broken : control(db, DB_RELEASE, "release");
+	assert(w->in_tx && w->in_savepoint);
+	e = w->broken != IAM_OK ? w->broken : control(w, DB_RELEASE, "release");
 	if (e != IAM_OK) {
-		store_rollback_to(db);
+		store_rollback_to(w);
 		return e;
 	}
-	db->in_savepoint = false;
+	w->in_savepoint = false;
 	return IAM_OK;
 }
 
-void store_rollback_to(struct db *db)
+void store_rollback_to(struct db *w)
 {
-	assert(db->in_tx && db->in_savepoint);
-	db->in_savepoint = false;
-	changes_cut(&db->changes, db->savepoint_mark);
-	if (db->broken != IAM_OK)
+	assert(w->in_tx && w->in_savepoint);
+	w->in_savepoint = false;
+	changes_cut(&w->changes, w->savepoint_mark);
+	if (w->broken != IAM_OK)
 		return;
 	/* What cannot be undone alone must not be committed with the rest. */
-	if (db->driver->control(db->conn, DB_ROLLBACK_TO) != IAM_OK)
-		db->broken = note_failure(db, IAM_STORE, "rollback to savepoint");
+	if (w->driver->control(w->conn, DB_ROLLBACK_TO) != IAM_OK)
+		w->broken = note_failure(w, IAM_STORE, "rollback to savepoint");
 }
 
 enum iam_err db_view_begin(struct db *db)

@@ -166,9 +166,9 @@ MUST_CHECK enum iam_err db_run(struct db_stmt *st);
 MUST_CHECK enum iam_err db_run_touching(struct db_stmt *st, enum iam_err untouched);
 
 /* Columns of the row, counted from 0; valid until the next step. NULL is an absent str. */
-struct str db_col_str(const struct db_stmt *st, int column);
-int64_t db_col_i64(const struct db_stmt *st, int column);
-bool db_col_bool(const struct db_stmt *st, int column);
-struct str db_col_blob(const struct db_stmt *st, int column);
+struct str db_col_str(const struct db_stmt *st, int index);
+int64_t db_col_i64(const struct db_stmt *st, int index);
+bool db_col_bool(const struct db_stmt *st, int index);
+struct str db_col_blob(const struct db_stmt *st, int index);
 
 #endif

@@ -10,7 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -419,7 +419,9 @@ static void maintain(void *conn)
 		in_log > 0 && in_log == done)
 		(void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	(void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+	/* The allocator would keep what the page cache gives back. */
 	(void)sqlite3_db_release_memory(c->db);
+	(void)malloc_trim(0);
 }
 
 static const char *error_text(void *conn)

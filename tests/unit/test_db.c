@@ -318,7 +318,6 @@ static void a_full_disk_stops_changes_only_and_needs_no_restart(void **state)
 	pthread_t thread;
 	void *theirs = NULL;
 	uint64_t before;
-	enum iam_err e = IAM_OK;
 
 	(void)state;
 	(void)signal(SIGXFSZ, SIG_IGN);
@@ -327,11 +326,13 @@ static void a_full_disk_stops_changes_only_and_needs_no_restart(void **state)
 	before = eyes_digest(&f);
 	disk_limit(4096);
 	for (int i = 0; i < 3; i++) {
+		enum iam_err e;
+
 		assert_ok(store_begin(f.w));
 		assert_ok(store_savepoint(f.w));
 		e = user_add(&f, "u", "x");
 		if (e == IAM_OK)
-			e = store_release(f.w);
+			assert_ok(store_release(f.w));
 		else
 			store_rollback_to(f.w);
 		assert_err(store_commit(f.w), IAM_STORE_FULL);

@@ -1,7 +1,7 @@
 /* test_migrate - numbered schema files, and the databases that are refused. */
 #include "tests/unit/store_fixture.h"
 
-#define FILE_(name_, text_) {.name = (name_), .data = {.ptr = (text_), .len = sizeof(text_) - 1}}
+#define SQL_FILE(name_, text_) {.name = (name_), .data = {.ptr = (text_), .len = sizeof(text_) - 1}}
 
 /* The first file of this build, and what tests put behind it. */
 struct files {
@@ -51,9 +51,9 @@ static void files_are_applied_once_in_order(void **state)
 	fixture_folder(&f);
 	assert_ok(migrate(&f, &files, NULL));
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), n_migrations());
-	files.rows[files.n++] = (struct embedded_file)FILE_("sqlite/0002_b.sql", "CREATE TABLE b (x INT);");
-	files.rows[files.n++] = (struct embedded_file)FILE_("postgres/0003_no.sql", "nonsense");
-	files.rows[files.n++] = (struct embedded_file)FILE_("sqlite/notes.txt", "nonsense");
+	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql", "CREATE TABLE b (x INT);");
+	files.rows[files.n++] = (struct embedded_file)SQL_FILE("postgres/0003_no.sql", "nonsense");
+	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/notes.txt", "nonsense");
 	assert_ok(migrate(&f, &files, NULL));
 	assert_ok(migrate(&f, &files, NULL));
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), 2);
@@ -70,7 +70,7 @@ static void a_file_that_fails_leaves_the_schema_before_it(void **state)
 
 	(void)state;
 	fixture_folder(&f);
-	files.rows[files.n++] = (struct embedded_file)FILE_("sqlite/0002_b.sql",
+	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql",
 		"CREATE TABLE b (x INT); INSERT INTO users VALUES (1);");
 	assert_err(migrate(&f, &files, &err), IAM_STORE);
 	assert_non_null(strstr(err.text, "0002_b.sql"));

@@ -42,12 +42,14 @@ static void the_later_expiry_stays_and_never_is_the_latest(void **state)
 	(void)state;
 	fixture_init(&f);
 	tx_begin(&f);
-	for (unsigned char i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert_ok(store_revocation_add(f.w, digest(i), cases[i].first));
-		assert_ok(store_revocation_add(f.w, digest(i), cases[i].second));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const unsigned char *bytes = digest((unsigned char)i);
+
+		assert_ok(store_revocation_add(f.w, bytes, cases[i].first));
+		assert_ok(store_revocation_add(f.w, bytes, cases[i].second));
 		assert_int_equal(last_change(&f)->kind, CHANGE_REVOKED);
 		assert_int_equal(last_change(&f)->expires_at_s, cases[i].expected);
-		assert_memory_equal(last_change(&f)->digest, digest(i), TOKEN_DIGEST_BYTES);
+		assert_memory_equal(last_change(&f)->digest, bytes, TOKEN_DIGEST_BYTES);
 	}
 	tx_commit(&f);
 	assert_int_equal(all(&f).n, sizeof(cases) / sizeof(*cases));
