@@ -22,14 +22,15 @@
 
 /* LIMIT: jobs a lane may have queued. */
 #define WRITE_QUEUE_MAX 4096
-#define HASH_QUEUE_MAX 256
-#define HASH_SHARE_MAX 32
-#define SLOW_QUEUE_MAX 1024
-#define SLOW_THREADS 2
+#define HASH_QUEUE_MAX  256
+#define HASH_SHARE_MAX  32
+#define SLOW_QUEUE_MAX  1024
+#define SLOW_THREADS    2
 /* main, maintenance, and two to spare. */
 #define OTHER_THREADS 4
 
-enum iam_err app_config(const struct app_options *options, struct config **ret_config, struct iam_error *err)
+enum iam_err app_config(const struct app_options *options, struct config **ret_config,
+	struct iam_error *err)
 {
 	struct config *c = NULL;
 	enum iam_err e = config_load(options->config_path, &c, err);
@@ -51,11 +52,14 @@ void app_keyring_settings(const struct config *c, struct app_key_paths *ret_path
 {
 	bool imported = c->signing_key_file[0] != '\0';
 
-	(void)snprintf(ret_paths->former, sizeof ret_paths->former, "%s/keys", c->state_dir);
+	(void)snprintf(ret_paths->former, sizeof ret_paths->former, "%s/keys",
+		c->state_dir);
 	if (imported)
-		(void)snprintf(ret_paths->signing, sizeof ret_paths->signing, "%s", c->signing_key_file);
+		(void)snprintf(ret_paths->signing, sizeof ret_paths->signing, "%s",
+			c->signing_key_file);
 	else
-		(void)snprintf(ret_paths->signing, sizeof ret_paths->signing, "%s/keys/signing.pem", c->state_dir);
+		(void)snprintf(ret_paths->signing, sizeof ret_paths->signing,
+			"%s/keys/signing.pem", c->state_dir);
 	*ret_settings = (struct keyring_settings){
 		.signing_key_file = ret_paths->signing,
 		.may_create = !imported,
@@ -70,14 +74,16 @@ static enum iam_err make_state_dir(const char *path, struct iam_error *err)
 {
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return IAM_OK;
-	return iam_error_set(err, IAM_IO, "state_dir: cannot make '%s': %s; make it, or choose another with state_dir",
+	return iam_error_set(err, IAM_IO,
+		"state_dir: cannot make '%s': %s; make it, or choose another with state_dir",
 		path, strerrordesc_np(errno));
 }
 
 /* ---- first accounts ---- */
 
 /* The public key option: PEM text with \n for line ends, or a path. In *ret_pem, which the caller frees. */
-static enum iam_err service_key_text(const char *value, char **ret_pem, struct iam_error *err)
+static enum iam_err service_key_text(const char *value, char **ret_pem,
+	struct iam_error *err)
 {
 	char *out;
 	size_t n = 0;
@@ -95,7 +101,8 @@ static enum iam_err service_key_text(const char *value, char **ret_pem, struct i
 		if (n == 0) {
 			free(out);
 			return iam_error_set(err, IAM_CONFIG,
-				"superuser_service_account_public_key: cannot read '%s'", value);
+				"superuser_service_account_public_key: cannot read '%s'",
+				value);
 		}
 	} else {
 		for (const char *p = value; *p != '\0' && n < 8192; p++) {
@@ -118,7 +125,8 @@ static enum iam_err check_service_key(const char *pem, struct iam_error *err)
 	jose_key_free(key);
 	if (e == IAM_OK)
 		return IAM_OK;
-	return iam_error_set(err, IAM_CONFIG, "superuser_service_account_public_key: %s", why.text);
+	return iam_error_set(err, IAM_CONFIG, "superuser_service_account_public_key: %s",
+		why.text);
 }
 
 static enum iam_err bootstrap(struct app *a, struct iam_error *err)
@@ -133,7 +141,8 @@ static enum iam_err bootstrap(struct app *a, struct iam_error *err)
 		b.superuser_uid = str_c(c->superuser_username);
 		b.superuser_password_hash = str_c(c->superuser_password_hash);
 		if (password_hash_check(b.superuser_password_hash, &why) != IAM_OK)
-			return iam_error_set(err, IAM_CONFIG, "superuser_password_hash: %s", why.text);
+			return iam_error_set(err, IAM_CONFIG,
+				"superuser_password_hash: %s", why.text);
 	}
 	if (c->superuser_service_account_uid[0] != '\0') {
 		e = service_key_text(c->superuser_service_account_public_key, &pem, err);
@@ -146,7 +155,8 @@ static enum iam_err bootstrap(struct app *a, struct iam_error *err)
 		e = store_bootstrap(a->svc.store, &b, err);
 	free(pem);
 	if (e == IAM_OK)
-		log_event(LOG_LEVEL_INFO, "store.created", LOG_CSTR("superuser", c->superuser_username),
+		log_event(LOG_LEVEL_INFO, "store.created",
+			LOG_CSTR("superuser", c->superuser_username),
 			LOG_CSTR("service_account", c->superuser_service_account_uid));
 	return e;
 }
@@ -155,6 +165,7 @@ static enum iam_err open_store(struct app *a, struct iam_error *err)
 {
 	char path[4096];
 	struct store_settings settings = {.path = path};
+	struct iam_error why = {IAM_OK, ""};
 	bool created = false;
 	int64_t users = 0;
 	enum iam_err e;
@@ -163,20 +174,23 @@ static enum iam_err open_store(struct app *a, struct iam_error *err)
 		(void)snprintf(path, sizeof path, "%s", a->config->database);
 	else
 		(void)snprintf(path, sizeof path, "%s/iamd.db", a->config->state_dir);
-	e = store_open(&settings, &a->svc.store, &created, err);
+	e = store_open(&settings, &a->svc.store, &created, &why);
 	if (e != IAM_OK)
-		return e;
+		return iam_error_set(err, e, "%s: %s", path,
+			why.text[0] != '\0' ? why.text : iam_err_text(e));
 	if (created)
 		e = bootstrap(a, err);
 	if (e == IAM_OK)
 		e = store_user_count(store_writer(a->svc.store), &users);
 	if (e != IAM_OK)
 		return e;
-	log_event(LOG_LEVEL_INFO, "store.open", LOG_CSTR("path", path), LOG_INT("users", users));
+	log_event(LOG_LEVEL_INFO, "store.open", LOG_CSTR("path", path),
+		LOG_INT("users", users));
 	if (users == 0 && !a->svc.gateway)
 		log_event(LOG_LEVEL_WARNING, "store.no_account",
-			LOG_CSTR("hint", "nobody can log in: set superuser_username and superuser_password_hash "
-					 "(iamd --hash-password makes one) and start with an empty state_dir"));
+			LOG_CSTR("hint",
+				"nobody can log in: set superuser_username and superuser_password_hash "
+				"(iamd --hash-password makes one) and start with an empty state_dir"));
 	return IAM_OK;
 }
 
@@ -200,7 +214,8 @@ static bool is_draining(const struct services *svc)
 	return yes;
 }
 
-static void server_settings(struct app *a, const struct config *c, struct server_settings *s)
+static void server_settings(struct app *a, const struct config *c,
+	struct server_settings *s)
 {
 	*s = (struct server_settings){
 		.ops = &pipeline_ops,
@@ -223,13 +238,21 @@ static void server_settings(struct app *a, const struct config *c, struct server
 static enum iam_err start_lanes(struct app *a, struct iam_error *err)
 {
 	const struct lane_config lanes[LANE_COUNT] = {
-		[LANE_WRITE] = {.threads = 1, .queue_max = WRITE_QUEUE_MAX, .batch = write_batch, .batch_ctx = &a->svc},
-		[LANE_HASH] = {.threads = cores(), .queue_max = HASH_QUEUE_MAX, .share_max = HASH_SHARE_MAX, .nice = true},
+		[LANE_WRITE] = {.threads = 1,
+			.queue_max = WRITE_QUEUE_MAX,
+			.batch = write_batch,
+			.batch_ctx = &a->svc},
+		[LANE_HASH] = {.threads = cores(),
+			.queue_max = HASH_QUEUE_MAX,
+			.share_max = HASH_SHARE_MAX,
+			.nice = true},
 		[LANE_SLOW] = {.threads = SLOW_THREADS, .queue_max = SLOW_QUEUE_MAX},
 	};
 
 	a->svc.lanes = lanes_new(lanes);
-	return a->svc.lanes != NULL ? IAM_OK : iam_error_set(err, IAM_INTERNAL, "cannot start the worker threads");
+	return a->svc.lanes != NULL
+		? IAM_OK
+		: iam_error_set(err, IAM_INTERNAL, "cannot start the worker threads");
 }
 
 static enum iam_err start_state(struct app *a, struct iam_error *err)
@@ -245,10 +268,13 @@ static enum iam_err start_state(struct app *a, struct iam_error *err)
 	if (e != IAM_OK)
 		return e;
 	server_settings(a, a->config, &server);
-	threads = server_thread_count(&server) + 1 + cores() + SLOW_THREADS + OTHER_THREADS;
-	e = publisher_new(store_writer(a->svc.store), a->keyring, a->config, threads, &a->svc.publisher);
+	threads =
+		server_thread_count(&server) + 1 + cores() + SLOW_THREADS + OTHER_THREADS;
+	e = publisher_new(store_writer(a->svc.store), a->keyring, a->config, threads,
+		&a->svc.publisher);
 	if (e != IAM_OK)
-		return iam_error_set(err, e, "cannot load the users and groups: %s", iam_err_text(e));
+		return iam_error_set(err, e, "cannot load the users and groups: %s",
+			iam_err_text(e));
 	a->keyring = NULL;
 	return router_new(routes_table, routes_count, &a->svc.router, err);
 }
@@ -260,7 +286,8 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 	enum iam_err e = make_state_dir(c->state_dir, err);
 
 	if (e == IAM_OK && !access_log_open(c->access_log))
-		e = iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'", c->access_log);
+		e = iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'",
+			c->access_log);
 	if (e == IAM_OK)
 		e = open_store(a, err);
 	if (e == IAM_OK)
@@ -278,12 +305,15 @@ static void log_listening(const struct app *a)
 {
 	char address[256];
 
-	for (unsigned i = 0; server_address(a->svc.server, i, address, sizeof address); i++)
-		log_event(LOG_LEVEL_INFO, "server.listening", LOG_CSTR("address", address),
+	for (unsigned i = 0; server_address(a->svc.server, i, address, sizeof address);
+		i++)
+		log_event(LOG_LEVEL_INFO, "server.listening",
+			LOG_CSTR("address", address),
 			LOG_CSTR("api_access", a->svc.gateway ? "gateway" : "enforce"));
 }
 
-enum iam_err app_start(struct app *a, const struct app_options *options, struct iam_error *err)
+enum iam_err app_start(struct app *a, const struct app_options *options,
+	struct iam_error *err)
 {
 	enum iam_err e;
 
@@ -331,7 +361,8 @@ void app_stop(struct app *a)
 		server_free(a->svc.server);
 	router_free(a->svc.router);
 	if (a->svc.publisher != NULL) {
-		publisher_free(a->svc.publisher); /* frees keyring and configuration too */
+		publisher_free(
+			a->svc.publisher); /* frees keyring and configuration too */
 	} else {
 		keyring_free(a->keyring);
 		config_free(a->config);

@@ -13,27 +13,27 @@
 #include "iamd/config.h"
 
 struct app_options {
-	const char *config_path;       /* NULL: defaults and environment only */
-	const char *const *overrides;  /* "name=value", from --set */
+	const char *config_path;      /* NULL: defaults and environment only */
+	const char *const *overrides; /* "name=value", from --set */
 	unsigned n_overrides;
 };
 
 struct app {
 	struct app_options options;
 	struct services svc;
-	struct keyring *keyring;       /* until the publisher has it */
-	struct config *config;         /* the same */
+	struct keyring *keyring; /* until the publisher has it */
+	struct config *config;   /* the same */
 	unsigned long maintenance;
 	bool has_maintenance;
-	pthread_mutex_t stop_mutex;    /* guards the two flags and stop_wake */
+	pthread_mutex_t stop_mutex; /* guards the two flags and stop_wake */
 	pthread_cond_t stop_wake;
-	bool is_stopping;              /* the maintenance thread shall end */
-	bool is_draining;              /* /health/ready says so */
+	bool is_stopping; /* the maintenance thread shall end */
+	bool is_draining; /* /health/ready says so */
 };
 
 /* Reads and checks the configuration of the options. */
-MUST_CHECK enum iam_err app_config(const struct app_options *options, struct config **ret_config,
-	struct iam_error *err);
+MUST_CHECK enum iam_err app_config(const struct app_options *options,
+	struct config **ret_config, struct iam_error *err);
 
 /* Where the keys are by this configuration; strings are static buffers of *ret_paths. */
 struct app_key_paths {
@@ -44,7 +44,8 @@ void app_keyring_settings(const struct config *c, struct app_key_paths *ret_path
 	struct keyring_settings *ret_settings);
 
 /* Everything up to a running server. On error all is taken down again. */
-MUST_CHECK enum iam_err app_start(struct app *a, const struct app_options *options, struct iam_error *err);
+MUST_CHECK enum iam_err app_start(struct app *a, const struct app_options *options,
+	struct iam_error *err);
 
 /* Waits for signals and serves them until told to stop (app_loop.c). */
 void app_wait(struct app *a);

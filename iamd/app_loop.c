@@ -12,13 +12,14 @@
 #include "iamd/app.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
+#include "iamd/sys/metrics.h"
 #include "iamd/sys/notify.h"
 #include "iamd/sys/thread.h"
 
 /* How often slow clients are looked for, logs flushed, and the database tended. */
 #define SWEEP_MS 250
 #define FLUSH_MS 1000
-#define TEND_MS 60000
+#define TEND_MS  60000
 
 /* ---- maintenance ---- */
 
@@ -49,7 +50,7 @@ static void *maintenance(void *arg)
 	while (!wait_or_stop(a, SWEEP_MS)) {
 		int64_t now = clock_mono_ms();
 
-		(void)server_sweep(a->svc.server);
+		metrics_count(METRIC_CONNECTIONS_CUT, server_sweep(a->svc.server));
 		(void)publish_reclaim(a->svc.publisher);
 		if (now - flushed >= FLUSH_MS) {
 			access_log_flush_all();
@@ -107,9 +108,11 @@ static enum iam_err reload(struct app *a, struct iam_error *err)
 	if (e == IAM_OK)
 		e = server_reload_proxies(a->svc.server, fresh->trusted_proxies, err);
 	if (e == IAM_OK && fresh->tls_certificate_file[0] != '\0')
-		e = server_reload_tls(a->svc.server, fresh->tls_certificate_file, fresh->tls_key_file, err);
+		e = server_reload_tls(a->svc.server, fresh->tls_certificate_file,
+			fresh->tls_key_file, err);
 	if (e == IAM_OK && !access_log_open(fresh->access_log))
-		e = iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'", fresh->access_log);
+		e = iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'",
+			fresh->access_log);
 	if (e == IAM_OK) {
 		log_set_level((enum log_level)fresh->log_level);
 		e = publish_reload(a->svc.publisher, keyring, fresh);
@@ -132,7 +135,8 @@ static void reload_and_say(struct app *a)
 		log_event(LOG_LEVEL_INFO, "config.reloaded", LOG_INT("ok", 1));
 	else
 		log_event(LOG_LEVEL_ERROR, "config.reload_failed",
-			LOG_CSTR("error", err.text[0] != '\0' ? err.text : iam_err_text(e)),
+			LOG_CSTR("error",
+				err.text[0] != '\0' ? err.text : iam_err_text(e)),
 			LOG_CSTR("kept", "the running configuration"));
 	(void)notify_send("READY=1");
 }

@@ -6,12 +6,13 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include <sodium.h>
 
 #include "iam/version.h"
 #include "iamd/api/routes.h"
@@ -83,24 +84,42 @@ static int parse(int argc, char **argv, struct cli *cli)
 	cli->app.overrides = cli->overrides;
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
-		case 'c': cli->app.config_path = optarg; break;
+		case 'c':
+			cli->app.config_path = optarg;
+			break;
 		case 's':
 			if (cli->app.n_overrides == OVERRIDES_MAX)
 				return fail(EXIT_USAGE, "too many --set");
 			cli->overrides[cli->app.n_overrides++] = optarg;
 			break;
-		case 'C': cli->command = CHECK_CONFIG; break;
-		case 'D': cli->command = DUMP_CONFIG; break;
-		case 'H': cli->command = HASH_PASSWORD; break;
-		case 'R': cli->command = ROTATE_KEY; break;
-		case 'P': cli->command = PRINT_ROUTES; break;
-		case 'V': puts("iamd " IAM_VERSION); return EXIT_DONE;
-		case 'h': fputs(usage_text, stdout); return EXIT_DONE;
-		default: return fail(EXIT_USAGE, "try 'iamd --help'");
+		case 'C':
+			cli->command = CHECK_CONFIG;
+			break;
+		case 'D':
+			cli->command = DUMP_CONFIG;
+			break;
+		case 'H':
+			cli->command = HASH_PASSWORD;
+			break;
+		case 'R':
+			cli->command = ROTATE_KEY;
+			break;
+		case 'P':
+			cli->command = PRINT_ROUTES;
+			break;
+		case 'V':
+			puts("iamd " IAM_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			fputs(usage_text, stdout);
+			return EXIT_DONE;
+		default:
+			return fail(EXIT_USAGE, "try 'iamd --help'");
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "iamd: unexpected argument '%s'; try 'iamd --help'\n", argv[optind]);
+		fprintf(stderr, "iamd: unexpected argument '%s'; try 'iamd --help'\n",
+			argv[optind]);
 		return EXIT_USAGE;
 	}
 	return -1;

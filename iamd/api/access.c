@@ -36,7 +36,8 @@ static void add_quoted(struct sb *sb, struct str s)
 	sb_add_char(sb, '"');
 }
 
-void access_log_request(struct req *r, const struct resp *out, int64_t sent_bytes, int64_t took_us)
+void access_log_request(struct req *r, const struct resp *out, int64_t sent_bytes,
+	int64_t took_us)
 {
 	struct sb sb;
 	char when[32];
@@ -48,8 +49,8 @@ void access_log_request(struct req *r, const struct resp *out, int64_t sent_byte
 	clock_iso_us(clock_now_us(), when, sizeof when);
 	sb_add(&sb, origin_client_ip(r));
 	sb_addf(&sb, " [%s] ", when);
-	target = arena_fmt(r->arena, "%.*s %.*s %s", STR_FMT(r->method_text), STR_FMT(r->path),
-		r->http10 ? "HTTP/1.0" : "HTTP/1.1");
+	target = arena_fmt(r->arena, "%.*s %.*s %s", STR_FMT(r->method_text),
+		STR_FMT(r->path), r->http10 ? "HTTP/1.0" : "HTTP/1.1");
 	add_quoted(&sb, target);
 	sb_addf(&sb, " %u %lld ", out->status, (long long)sent_bytes);
 	add_quoted(&sb, req_header(r, "Referer"));

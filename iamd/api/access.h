@@ -4,6 +4,7 @@
 
 #include "iamd/http/resp.h"
 
-void access_log_request(struct req *r, const struct resp *out, int64_t sent_bytes, int64_t took_us);
+void access_log_request(struct req *r, const struct resp *out, int64_t sent_bytes,
+	int64_t took_us);
 
 #endif

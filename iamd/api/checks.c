@@ -21,8 +21,8 @@ static bool is_refused_by_q(struct str params)
 	while (params.ptr != NULL) {
 		struct str p = str_trim(str_split(&params, ';'));
 
-		if (str_ieq_c(p, "q=0") || str_ieq_c(p, "q=0.0") || str_ieq_c(p, "q=0.00") ||
-			str_ieq_c(p, "q=0.000"))
+		if (str_ieq_c(p, "q=0") || str_ieq_c(p, "q=0.0") ||
+			str_ieq_c(p, "q=0.00") || str_ieq_c(p, "q=0.000"))
 			return true;
 	}
 	return false;
@@ -38,7 +38,8 @@ bool accept_admits(struct str accept, struct str type, struct str subtype)
 		struct str major = str_split(&range, '/');
 		bool any = str_eq_c(major, "*") && str_eq_c(range, "*");
 		bool any_sub = str_ieq(major, type) && str_eq_c(range, "*");
-		bool exact = str_ieq(major, type) && range.ptr != NULL && str_ieq(range, subtype);
+		bool exact = str_ieq(major, type) && range.ptr != NULL &&
+			str_ieq(range, subtype);
 
 		if ((any || any_sub || exact) && !is_refused_by_q(params))
 			return true;
@@ -103,7 +104,8 @@ static enum iam_err route_again(const struct req *r)
 
 static enum iam_err answer_options(struct req *r, struct resp *out)
 {
-	enum iam_err e = resp_header(out, "Allow", router_allow(r->match, false, r->arena));
+	enum iam_err e =
+		resp_header(out, "Allow", router_allow(r->match, false, r->arena));
 
 	return e == IAM_OK ? resp_empty(out, 200, false) : e;
 }
@@ -158,7 +160,8 @@ static enum iam_err authenticate(struct req *r, const struct root *root)
 	if (e != IAM_OK && r->route->auth == AUTH_REQUIRED && !r->metrics_listener)
 		return e;
 	r->error.text[0] = '\0';
-	if (r->principal.by_cookie && (r->route->flags & ROUTE_STATE) && !origin_is_own(r))
+	if (r->principal.by_cookie && (r->route->flags & ROUTE_STATE) &&
+		!origin_is_own(r))
 		return IAM_CROSS_SITE;
 	return IAM_OK;
 }
@@ -181,7 +184,8 @@ static bool is_permitted(const struct req *r, const struct root *root)
 	case GUARD_DELEGATED:
 		return guard_allows(root, uid, rid, route->guard_action);
 	case GUARD_RID:
-		return r->metrics_listener || authz_allows(root, uid, rid, route->guard_action);
+		return r->metrics_listener ||
+			authz_allows(root, uid, rid, route->guard_action);
 	case GUARD_SUPERUSER:
 		return authz_is_superuser(root, uid);
 	}
@@ -209,21 +213,25 @@ static void note_actor(struct req *r)
 
 /* ---- the two orders ---- */
 
+/* OPTIONS of a known path is answered here; else is there a route for the method? */
+static enum iam_err route_or_options(struct req *r, struct resp *out)
+{
+	if (r->match != NULL && r->method == HTTP_OPTIONS)
+		return answer_options(r, out);
+	return route_again(r);
+}
+
 enum iam_err checks_enforce(struct req *r, struct resp *out)
 {
 	enum iam_err e = checks_accept(r);
 
-	if (e != IAM_OK)
-		return e;
-	if (r->match != NULL && r->method == HTTP_OPTIONS)
-		return answer_options(r, out);
-	e = route_again(r);
-	if (e != IAM_OK)
+	if (e == IAM_OK)
+		e = route_or_options(r, out);
+	if (e != IAM_OK || out->status != 0)
 		return e;
 	e = authorise(r);
-	if (e != IAM_OK)
-		return e;
-	e = body_decode(r);
+	if (e == IAM_OK)
+		e = body_decode(r);
 	return e == IAM_OK ? body_schema(r) : e;
 }
 
@@ -231,15 +239,11 @@ enum iam_err checks_gateway(struct req *r, struct resp *out)
 {
 	enum iam_err e = checks_accept(r);
 
-	if (e != IAM_OK)
-		return e;
-	e = body_decode(r);
-	if (e != IAM_OK)
-		return e;
-	if (r->match != NULL && r->method == HTTP_OPTIONS)
-		return answer_options(r, out);
-	e = route_again(r);
-	if (e != IAM_OK)
+	if (e == IAM_OK)
+		e = body_decode(r);
+	if (e == IAM_OK)
+		e = route_or_options(r, out);
+	if (e != IAM_OK || out->status != 0)
 		return e;
 	if (r->route->flags & ROUTE_STATE)
 		note_actor(r);

@@ -23,17 +23,22 @@ static void url_add(struct url *u, struct str s)
 		u->buf[u->len++] = s.ptr[i];
 }
 
-static void url_add_rid(struct url *u, struct str rid)
+static void url_begin(struct url *u, struct str folder, struct str id)
 {
-	for (size_t i = 0; i < rid.len; i++) {
-		if (rid.ptr[i] == '/')
-			url_add(u, STR("%252F"));
-		else
-			url_add(u, str_sub(rid, i, i + 1));
-	}
+	u->len = 0;
+	url_add(u, STR(PREFIX));
+	url_add(u, folder);
+	url_add(u, id);
 }
 
-static void write_url(struct jsonw *w, const char *key, const struct url *u)
+static void url_begin_acl(struct url *u, struct str rid)
+{
+	url_begin(u, STR("/acls/"), STR(""));
+	for (size_t i = 0; i < rid.len; i++)
+		url_add(u, rid.ptr[i] == '/' ? STR("%252F") : str_sub(rid, i, i + 1));
+}
+
+static void url_write(struct jsonw *w, const char *key, const struct url *u)
 {
 	jsonw_str(w, key, (struct str){u->buf, u->len});
 }
@@ -42,59 +47,50 @@ void json_user_url(struct jsonw *w, const char *key, struct str uid)
 {
 	struct url u;
 
-	u.len = 0;
-	url_add(&u, STR(PREFIX "/users/"));
-	url_add(&u, uid);
-	write_url(w, key, &u);
+	url_begin(&u, STR("/users/"), uid);
+	url_write(w, key, &u);
 }
 
 void json_group_url(struct jsonw *w, const char *key, struct str gid)
 {
 	struct url u;
 
-	u.len = 0;
-	url_add(&u, STR(PREFIX "/groups/"));
-	url_add(&u, gid);
-	write_url(w, key, &u);
+	url_begin(&u, STR("/groups/"), gid);
+	url_write(w, key, &u);
 }
 
 void json_membership_url(struct jsonw *w, const char *key, struct str gid, struct str uid)
 {
 	struct url u;
 
-	u.len = 0;
-	url_add(&u, STR(PREFIX "/groups/"));
-	url_add(&u, gid);
+	url_begin(&u, STR("/groups/"), gid);
 	url_add(&u, STR("/users/"));
 	url_add(&u, uid);
-	write_url(w, key, &u);
+	url_write(w, key, &u);
 }
 
 void json_acl_url(struct jsonw *w, const char *key, struct str rid)
 {
 	struct url u;
 
-	u.len = 0;
-	url_add(&u, STR(PREFIX "/acls/"));
-	url_add_rid(&u, rid);
-	write_url(w, key, &u);
+	url_begin_acl(&u, rid);
+	url_write(w, key, &u);
 }
 
-void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid, enum iam_action action)
+void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid,
+	enum iam_action action)
 {
 	struct url u;
 	struct str name = str_c(iam_action_name(action));
 
-	u.len = 0;
-	url_add(&u, STR(PREFIX "/acls/"));
-	url_add_rid(&u, rid);
+	url_begin_acl(&u, rid);
 	url_add(&u, gid.ptr != NULL ? STR("/groups/") : STR("/users/"));
 	url_add(&u, gid.ptr != NULL ? gid : uid);
 	url_add(&u, STR("/"));
 	url_add(&u, name);
 	jsonw_object(w);
 	jsonw_str(w, "name", name);
-	write_url(w, "url", &u);
+	url_write(w, "url", &u);
 	jsonw_object_end(w);
 }
 
@@ -171,9 +167,11 @@ enum iam_err api_may_change_user(struct req *r, struct str uid)
 
 	if (r->svc->gateway || str_eq(r->principal.uid, uid))
 		return IAM_OK;
-	if (!guard_user_is_protected(scope.root, uid) || authz_is_superuser(scope.root, r->principal.uid))
+	if (!guard_user_is_protected(scope.root, uid) ||
+		authz_is_superuser(scope.root, r->principal.uid))
 		return IAM_OK;
-	return req_fail(r, IAM_FORBIDDEN, "Only a superuser may change a user who holds administrative permissions.");
+	return req_fail(r, IAM_FORBIDDEN,
+		"Only a superuser may change a user who holds administrative permissions.");
 }
 
 bool api_is_delegated(struct req *r, struct str rid, enum iam_action action)

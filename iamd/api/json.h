@@ -14,12 +14,14 @@
 void json_user(struct jsonw *w, const char *key, const struct user *u, bool all);
 void json_group(struct jsonw *w, const char *key, const struct group *g);
 /* {"name", "url"} of an action granted to a user or (gid present) a group. */
-void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid, enum iam_action action);
+void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid,
+	enum iam_action action);
 
 /* "url"-like members. */
 void json_user_url(struct jsonw *w, const char *key, struct str uid);
 void json_group_url(struct jsonw *w, const char *key, struct str gid);
-void json_membership_url(struct jsonw *w, const char *key, struct str gid, struct str uid);
+void json_membership_url(struct jsonw *w, const char *key, struct str gid,
+	struct str uid);
 void json_acl_url(struct jsonw *w, const char *key, struct str rid);
 
 /* A document made at once: begin, write, end. Bodies live in the arena. LIMIT: 256 KiB. */

@@ -33,8 +33,8 @@ static const struct json_field login_fields[] = {
 	{"token", JSON_FIELD_SECRET, offsetof(struct login_body, token), 0, true},
 	{"exp", JSON_FIELD_ANY, offsetof(struct login_body, exp), 0, true},
 };
-const struct json_schema login_schema = {
-	login_fields, sizeof login_fields / sizeof login_fields[0], sizeof(struct login_body), true};
+const struct json_schema login_schema = {login_fields,
+	sizeof login_fields / sizeof login_fields[0], sizeof(struct login_body), true};
 
 /* A service login token that lives longer than this is accepted with a warning. */
 #define SERVICE_TOKEN_USUAL_S 600
@@ -45,7 +45,8 @@ const struct json_schema login_schema = {
 static void remember_token(struct req *r)
 {
 	const struct login *l = r->state;
-	struct token_facts facts = {.uid_len = (uint8_t)l->user.uid.len, .has_gen = true, .gen = l->user.gen};
+	struct token_facts facts = {
+		.uid_len = (uint8_t)l->user.uid.len, .has_gen = true, .gen = l->user.gen};
 	unsigned char digest[JOSE_DIGEST_BYTES];
 	struct token_cache *cache = token_cache_mine();
 	PUBLISH_SCOPE(r->svc->publisher, scope);
@@ -86,8 +87,8 @@ static enum iam_err answer(struct req *r, struct resp *out, struct login *l)
 	enum iam_err e;
 
 	auth = cookie_auth(r->arena, l->token, l->lifetime_s, secure);
-	info = cookie_info(r->arena, l->user.uid, l->user.description, user_is_remote(&l->user),
-		l->lifetime_s, secure);
+	info = cookie_info(r->arena, l->user.uid, l->user.description,
+		user_is_remote(&l->user), l->lifetime_s, secure);
 	if (auth.ptr == NULL || info.ptr == NULL)
 		return IAM_NO_MEMORY;
 	e = resp_header(out, "Set-Cookie", auth);
@@ -147,13 +148,15 @@ static enum iam_err password_step(struct req *r, struct resp *out)
 {
 	struct login *l = r->state;
 	struct password_verdict verdict = {false, false};
-	struct str hash = l->known && !user_is_remote(&l->user) ? l->user.password_hash : STR_NONE;
+	struct str hash =
+		l->known && !user_is_remote(&l->user) ? l->user.password_hash : STR_NONE;
 	enum iam_err e;
 
 	{
 		PUBLISH_SCOPE(r->svc->publisher, scope);
 		l->params.opslimit = (uint64_t)scope.root->config->argon2_opslimit;
-		l->params.memory_bytes = (uint64_t)scope.root->config->argon2_memory_kib * 1024;
+		l->params.memory_bytes =
+			(uint64_t)scope.root->config->argon2_memory_kib * 1024;
 	}
 	e = password_verify(&l->params, l->password, hash, &verdict);
 	if (e != IAM_OK) {
@@ -187,12 +190,13 @@ static const char *service_deny_reason(struct req *r, const struct login *l)
 		return "service login token is for something else";
 	e = jose_times_ok(&c, now_s);
 	if (e != IAM_OK)
-		return e == IAM_TOKEN_EXPIRED ? "service login token expired" : "service login token not valid yet";
+		return e == IAM_TOKEN_EXPIRED ? "service login token expired"
+					      : "service login token not valid yet";
 	if (!l->user.enabled)
 		return "user is disabled";
 	if (!c.has_exp || c.exp > (double)(now_s + SERVICE_TOKEN_USUAL_S))
-		log_event(LOG_LEVEL_WARNING, "login.service_token_long_lived", LOG_STR("uid", l->user.uid),
-			LOG_CSTR("request", r->id));
+		log_event(LOG_LEVEL_WARNING, "login.service_token_long_lived",
+			LOG_STR("uid", l->user.uid), LOG_CSTR("request", r->id));
 	return NULL;
 }
 
@@ -216,7 +220,8 @@ static bool to_integer(const json_t *v, int64_t *ret)
 	}
 	if (!json_is_string(v))
 		return false;
-	return str_to_i64(str_trim((struct str){json_string_value(v), json_string_length(v)}),
+	return str_to_i64(str_trim((struct str){
+				  json_string_value(v), json_string_length(v)}),
 		INT64_MIN / 2, INT64_MAX / 2, ret);
 }
 
@@ -225,7 +230,8 @@ static enum iam_err read_exp(struct req *r, const json_t *exp, struct login *l)
 	PUBLISH_SCOPE(r->svc->publisher, scope);
 	const struct config *c = scope.root->config;
 	int64_t now_s = clock_now_ms() / 1000;
-	int64_t max_s = c->token_lifetime_max != 0 ? c->token_lifetime_max : c->token_lifetime;
+	int64_t max_s =
+		c->token_lifetime_max != 0 ? c->token_lifetime_max : c->token_lifetime;
 
 	if (exp == NULL || json_is_null(exp))
 		return IAM_OK;
@@ -235,7 +241,8 @@ static enum iam_err read_exp(struct req *r, const json_t *exp, struct login *l)
 	if (l->exp == 0) {
 		if (c->allow_eternal_tokens)
 			return IAM_OK;
-		return req_fail(r, IAM_BAD_DATA, "`exp` must not be 0: tokens without expiry are switched off");
+		return req_fail(r, IAM_BAD_DATA,
+			"`exp` must not be 0: tokens without expiry are switched off");
 	}
 	if (l->exp <= now_s)
 		return req_fail(r, IAM_BAD_DATA, "`exp` must be in the future");
@@ -253,8 +260,10 @@ static enum iam_err check_body(struct req *r, const struct login_body *b)
 			"Exactly one of `token` and `password` must be provided in the request body");
 	if (b->password.ptr != NULL && b->uid.ptr == NULL)
 		return req_fail(r, IAM_BAD_REQUEST, "`uid` missing in the request body");
-	if ((b->password.ptr != NULL && b->password.len == 0) || (b->uid.ptr != NULL && b->uid.len == 0))
-		return req_fail(r, IAM_BAD_REQUEST, "`uid` and `password` must not be empty strings");
+	if ((b->password.ptr != NULL && b->password.len == 0) ||
+		(b->uid.ptr != NULL && b->uid.len == 0))
+		return req_fail(r, IAM_BAD_REQUEST,
+			"`uid` and `password` must not be empty strings");
 	return IAM_OK;
 }
 
@@ -325,8 +334,8 @@ static void add_unreserved(struct sb *sb, struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			strchr("-._~", c) != NULL;
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			(c >= '0' && c <= '9') || strchr("-._~", c) != NULL;
 
 		if (plain)
 			sb_add_char(sb, (char)c);
@@ -358,7 +367,8 @@ enum iam_err api_login_start(struct req *r, struct resp *out)
 		return IAM_MISSING_QUERY;
 	if (id.len > 256)
 		return req_fail(r, IAM_BAD_DATA, "The provider ID is too long");
-	text = arena_fmt(r->arena, "The login provider with ID '%.*s' is not known", STR_FMT(id));
+	text = arena_fmt(r->arena, "The login provider with ID '%.*s' is not known",
+		STR_FMT(id));
 	if (text.ptr == NULL)
 		return IAM_NO_MEMORY;
 	if (!names_html(r))

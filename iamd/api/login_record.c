@@ -6,8 +6,9 @@
  */
 #include "iamd/api/login_record.h"
 
-#include <sodium.h>
 #include <stdlib.h>
+
+#include <sodium.h>
 
 #include "iamd/api/write_batch.h"
 #include "iamd/sys/metrics.h"
@@ -47,7 +48,8 @@ static void submit_rehash(struct req *r, const struct login *l)
 
 	if (rj == NULL)
 		return;
-	rj->job = (struct lane_job){.run = rehash_run, .done = rehash_done, .share = r->job.share};
+	rj->job = (struct lane_job){
+		.run = rehash_run, .done = rehash_done, .share = r->job.share};
 	rj->svc = r->svc;
 	rj->params = l->params;
 	/* LIMIT: a uid, a hash and a password. */
@@ -57,7 +59,8 @@ static void submit_rehash(struct req *r, const struct login *l)
 		rj->rec.uid = arena_str(rj->arena, l->user.uid);
 		rj->rec.old_hash = arena_str(rj->arena, l->user.password_hash);
 		rj->password = arena_str(rj->arena, l->password);
-		if (rj->rec.uid.ptr != NULL && rj->rec.old_hash.ptr != NULL && rj->password.ptr != NULL &&
+		if (rj->rec.uid.ptr != NULL && rj->rec.old_hash.ptr != NULL &&
+			rj->password.ptr != NULL &&
 			lane_submit(r->svc->lanes, LANE_HASH, &rj->job))
 			return;
 	}
@@ -69,10 +72,12 @@ void login_record(struct req *r, const struct login *l, const char *deny_reason)
 {
 	struct login_record rec = {.uid = STR_NONE};
 	struct audit_event ev = {
-		.action = l->is_service_login ? AUDIT_SERVICE_LOGIN : AUDIT_PASSWORD_LOGIN,
+		.action =
+			l->is_service_login ? AUDIT_SERVICE_LOGIN : AUDIT_PASSWORD_LOGIN,
 		.actor = l->tried_uid,
 		.allow = deny_reason == NULL,
-		.reason = str_c(deny_reason != NULL ? deny_reason : "credentials verified"),
+		.reason =
+			str_c(deny_reason != NULL ? deny_reason : "credentials verified"),
 	};
 
 	/* LIMIT: what was tried may be anything; the trail keeps as much of it as a uid may have. */

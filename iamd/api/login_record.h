@@ -9,18 +9,18 @@
 
 /* One login across its lanes. Strings are the request's. */
 struct login {
-	struct user user;          /* as read once; only uid is set when unknown */
+	struct user user; /* as read once; only uid is set when unknown */
 	bool known;
 	bool is_service_login;
 	struct str tried_uid;
 	struct str password;
 	struct str service_token;
 	bool has_exp;
-	int64_t exp;               /* 0 with has_exp: no expiry */
+	int64_t exp; /* 0 with has_exp: no expiry */
 	struct password_params params;
 	bool rehash;
 	bool cookie_secure;
-	int64_t lifetime_s;        /* of the cookies */
+	int64_t lifetime_s; /* of the cookies */
 	struct str token;
 	int64_t expires_at_s;
 	uint64_t keyset;

@@ -1,10 +1,11 @@
 /* metrics - counters, histograms and the gauges of the moment, in the Prometheus text format. */
+#include "iamd/sys/metrics.h"
+
 #include <stdio.h>
 
 #include "iamd/api/handlers.h"
 #include "iamd/api/services.h"
 #include "iamd/authz/sessions.h"
-#include "iamd/sys/metrics.h"
 
 static void add_lanes(struct sb *sb, const struct lanes *lanes)
 {
@@ -35,13 +36,14 @@ enum iam_err api_metrics(struct req *r, struct resp *out)
 		PUBLISH_SCOPE(r->svc->publisher, scope);
 		metrics_gauge(sb, "iamd_users", NULL, "Users and service accounts.",
 			(double)sessions_count(scope.root));
-		metrics_gauge(sb, "iamd_revision", NULL, "Revision of the published state.",
-			(double)scope.root->revision);
+		metrics_gauge(sb, "iamd_revision", NULL,
+			"Revision of the published state.", (double)scope.root->revision);
 	}
 	if (r->svc->server != NULL)
 		metrics_gauge(sb, "iamd_connections", NULL, "Open connections.",
 			(double)server_connections(r->svc->server));
 	if (sb->failed)
 		return IAM_NO_MEMORY;
-	return resp_body(out, 200, "text/plain; version=0.0.4; charset=utf-8", sb_str(sb));
+	return resp_body(out, 200, "text/plain; version=0.0.4; charset=utf-8",
+		sb_str(sb));
 }

@@ -66,8 +66,8 @@ static void begin_entry(struct listing *l, const struct grant_row *g)
 static bool is_same_entry(const struct listing *l, const struct grant_row *g)
 {
 	return l->in_entry && g->rid.len == l->rid_len && g->gid.len == l->gid_len &&
-	       memcmp(g->rid.ptr, l->rid, l->rid_len) == 0 &&
-	       (l->gid_len == 0 || memcmp(g->gid.ptr, l->gid, l->gid_len) == 0);
+		memcmp(g->rid.ptr, l->rid, l->rid_len) == 0 &&
+		(l->gid_len == 0 || memcmp(g->gid.ptr, l->gid, l->gid_len) == 0);
 }
 
 static bool write_grant(const struct grant_row *g, void *ctx)
@@ -121,5 +121,6 @@ enum iam_err api_user_permissions(struct req *r, struct resp *out)
 	e = write_all(r, db, l);
 	if (e == IAM_OK)
 		e = resp_header(out, "Cache-Control", STR("private, max-age=5"));
-	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap)) : e;
+	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap))
+			   : e;
 }

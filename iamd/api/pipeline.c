@@ -144,9 +144,11 @@ static void begin(struct req *r, struct resp *out)
 	int64_t length;
 
 	e = checks_route(r);
-	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max : ROUTE_BODY_DEFAULT;
+	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
+								  : ROUTE_BODY_DEFAULT;
 	if (!r->has_content_length ||
-		(str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max, &length)))
+		(str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
+			&length)))
 		return;
 	/* Too large: refuse before reading it, but after the checks that come first. */
 	if (checks_accept(r) != IAM_OK)
@@ -159,7 +161,8 @@ static void begin(struct req *r, struct resp *out)
 
 static void dispatch(struct req *r, struct resp *out)
 {
-	enum iam_err e = r->svc->gateway ? checks_gateway(r, out) : checks_enforce(r, out);
+	enum iam_err e =
+		r->svc->gateway ? checks_gateway(r, out) : checks_enforce(r, out);
 
 	if (e != IAM_OK)
 		answer_error(r, out, e);

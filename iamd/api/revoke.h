@@ -13,9 +13,11 @@ struct revocation {
 };
 
 /* In the arena; NULL without memory. */
-struct revocation *revocation_of(struct req *r, struct str token, const struct token_facts *facts);
+struct revocation *revocation_of(struct req *r, struct str token,
+	const struct token_facts *facts);
 
 /* WRITE lane: the revocation and its audit row. */
-MUST_CHECK enum iam_err revoke_write(struct req *r, const struct revocation *rv, enum audit_action action);
+MUST_CHECK enum iam_err revoke_write(struct req *r, const struct revocation *rv,
+	enum audit_action action);
 
 #endif

@@ -10,10 +10,10 @@
 #include "iamd/api/handlers.h"
 #include "iamd/sys/metrics.h"
 
-#define P "/acs/api/v1"
-#define J ROUTE_JSON
+#define P  "/acs/api/v1"
+#define J  ROUTE_JSON
 #define JW (ROUTE_JSON | ROUTE_STATE)
-#define S ROUTE_SENSITIVE
+#define S  ROUTE_SENSITIVE
 
 /* clang-format off */
 const struct route routes_table[] = {
@@ -55,7 +55,8 @@ void routes_name_metrics(void)
 {
 	metrics_route_name(0, "other", "none");
 	for (unsigned i = 0; i < routes_count; i++)
-		metrics_route_name(1 + i, http_method_name(routes_table[i].method), routes_table[i].pattern);
+		metrics_route_name(1 + i, http_method_name(routes_table[i].method),
+			routes_table[i].pattern);
 }
 
 static const char *auth_name(enum route_auth a)
@@ -67,7 +68,8 @@ static const char *auth_name(enum route_auth a)
 
 static const char *guard_name(enum route_guard g)
 {
-	static const char *const names[] = {"UNSET", "none", "delegated", "self-or-delegated", "rid", "superuser"};
+	static const char *const names[] = {
+		"UNSET", "none", "delegated", "self-or-delegated", "rid", "superuser"};
 
 	return names[g];
 }
@@ -77,10 +79,11 @@ void routes_print(FILE *out)
 	for (unsigned i = 0; i < routes_count; i++) {
 		const struct route *t = &routes_table[i];
 
-		fprintf(out, "%s %s %s %s", http_method_name(t->method), t->pattern, auth_name(t->auth),
-			guard_name(t->guard));
+		fprintf(out, "%s %s %s %s", http_method_name(t->method), t->pattern,
+			auth_name(t->auth), guard_name(t->guard));
 		if (t->guard_rid != NULL)
-			fprintf(out, " %s %s", t->guard_rid, iam_action_name(t->guard_action));
+			fprintf(out, " %s %s", t->guard_rid,
+				iam_action_name(t->guard_action));
 		fputc('\n', out);
 	}
 }

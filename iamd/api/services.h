@@ -20,8 +20,9 @@ struct services {
 	struct publisher *publisher;
 	struct lanes *lanes;
 	struct router *router;
-	struct server *server; /* set once it runs; handlers do not use it but for /metrics */
-	bool gateway;          /* api_access = gateway */
+	struct server
+		*server; /* set once it runs; handlers do not use it but for /metrics */
+	bool gateway;    /* api_access = gateway */
 	const char *state_dir;
 	bool (*is_draining)(const struct services *svc);
 	struct app *app;

@@ -13,11 +13,14 @@ struct revoke_body {
 };
 
 static const struct json_field revoke_fields[] = {
-	{"token", JSON_FIELD_SECRET, offsetof(struct revoke_body, token), JOSE_TOKEN_MAX_BYTES, false},
+	{"token", JSON_FIELD_SECRET, offsetof(struct revoke_body, token),
+		JOSE_TOKEN_MAX_BYTES, false},
 };
-const struct json_schema revoke_schema = {revoke_fields, 1, sizeof(struct revoke_body), false};
+const struct json_schema revoke_schema = {
+	revoke_fields, 1, sizeof(struct revoke_body), false};
 
-struct revocation *revocation_of(struct req *r, struct str token, const struct token_facts *facts)
+struct revocation *revocation_of(struct req *r, struct str token,
+	const struct token_facts *facts)
 {
 	struct revocation *rv = arena_alloc(r->arena, sizeof *rv);
 
@@ -29,7 +32,8 @@ struct revocation *revocation_of(struct req *r, struct str token, const struct t
 	return rv->uid.ptr != NULL ? rv : NULL;
 }
 
-enum iam_err revoke_write(struct req *r, const struct revocation *rv, enum audit_action action)
+enum iam_err revoke_write(struct req *r, const struct revocation *rv,
+	enum audit_action action)
 {
 	struct db *w = store_writer(r->svc->store);
 	struct audit_event ev = {
@@ -71,12 +75,14 @@ enum iam_err api_token_revoke(struct req *r, struct resp *out)
 
 	{
 		PUBLISH_SCOPE(r->svc->publisher, scope);
-		e = authn_verify(scope.root, b->token, r->arena, clock_now_ms() / 1000, &facts, digest);
+		e = authn_verify(scope.root, b->token, r->arena, clock_now_ms() / 1000,
+			&facts, digest);
 	}
 	if (e == IAM_TOKEN_EXPIRED)
 		return resp_empty(out, 204, false); /* it has ended by itself */
 	if (e == IAM_BAD_TOKEN)
-		return req_fail(r, IAM_BAD_DATA, "`token` is not a token of this service");
+		return req_fail(r, IAM_BAD_DATA,
+			"`token` is not a token of this service");
 	if (e != IAM_OK)
 		return e;
 	rv = revocation_of(r, b->token, &facts);

@@ -49,10 +49,12 @@ static enum iam_err read_files(struct req *r, struct str *ret_ui, struct str *re
 	enum iam_err e = read_file(r, scope.root->config->ui_config_file, ret_ui);
 
 	if (e != IAM_OK)
-		return req_fail(r, IAM_INTERNAL, "The file of `ui_config_file` cannot be read");
+		return req_fail(r, IAM_INTERNAL,
+			"The file of `ui_config_file` cannot be read");
 	e = read_file(r, scope.root->config->cluster_id_file, ret_id);
 	if (e != IAM_OK)
-		return req_fail(r, IAM_INTERNAL, "The file of `cluster_id_file` cannot be read");
+		return req_fail(r, IAM_INTERNAL,
+			"The file of `cluster_id_file` cannot be read");
 	return IAM_OK;
 }
 
@@ -62,7 +64,9 @@ static enum iam_err add_cluster(json_t *doc, bool first_user, struct str id)
 	json_t *cluster = json_pack("{s:b, s:s%}", "firstUser", first_user ? 1 : 0, "id",
 		id.ptr != NULL ? id.ptr : "", id.len);
 
-	return json_object_set_new(doc, "clusterConfiguration", cluster) == 0 ? IAM_OK : IAM_NO_MEMORY;
+	return json_object_set_new(doc, "clusterConfiguration", cluster) == 0
+		? IAM_OK
+		: IAM_NO_MEMORY;
 }
 
 enum iam_err api_uiconfig(struct req *r, struct resp *out)
@@ -83,7 +87,8 @@ enum iam_err api_uiconfig(struct req *r, struct resp *out)
 	if (ui.ptr == NULL) {
 		r->json = json_object();
 	} else if (json_parse(ui, &r->json, NULL) != IAM_OK || !json_is_object(r->json)) {
-		return req_fail(r, IAM_INTERNAL, "The file of `ui_config_file` is not a JSON object");
+		return req_fail(r, IAM_INTERNAL,
+			"The file of `ui_config_file` is not a JSON object");
 	}
 	if (r->json == NULL)
 		return IAM_NO_MEMORY;

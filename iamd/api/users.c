@@ -12,7 +12,7 @@
 
 /* LIMIT: of `q`, and of a page. */
 #define Q_MAX_BYTES 256
-#define PAGE_MAX 1000
+#define PAGE_MAX    1000
 /* A piece is closed when it holds this much: the longest row (description and key, escaped) still fits. */
 #define PIECE_FULL_BYTES 8192
 /* LIMIT: rows asked of the database at once. */
@@ -22,12 +22,12 @@ struct listing {
 	struct user_query query;
 	struct jsonw w;
 	struct sb *piece;
-	bool all;        /* fields=all */
+	bool all; /* fields=all */
 	bool begun;
-	bool full;       /* the piece is; more rows may follow */
-	int64_t left;    /* rows the client still wants; -1: all */
+	bool full;    /* the piece is; more rows may follow */
+	int64_t left; /* rows the client still wants; -1: all */
 	char after[IAM_UID_MAX_BYTES];
-	int64_t rows;    /* of this call */
+	int64_t rows; /* of this call */
 };
 
 static bool write_row(const struct user *u, void *ctx)
@@ -100,8 +100,9 @@ static void add_query_escaped(struct sb *sb, const char *name, struct str value)
 	sb_addf(sb, "&%s=", name);
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.ptr[i];
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			c == '-' || c == '.' || c == '_' || c == '~' || c == '@';
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			(c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+			c == '~' || c == '@';
 
 		if (plain)
 			sb_add_char(sb, (char)c);
@@ -148,12 +149,14 @@ static enum iam_err read_query(struct req *r, struct listing *l)
 	l->all = str_eq_c(req_query(r, "fields", NULL), "all");
 	l->left = -1;
 	if (limit.ptr != NULL && !str_to_i64(limit, 1, PAGE_MAX, &l->left))
-		return req_fail(r, IAM_BAD_DATA, "`limit` must be a number from 1 to %d", PAGE_MAX);
+		return req_fail(r, IAM_BAD_DATA, "`limit` must be a number from 1 to %d",
+			PAGE_MAX);
 	if (after.len > IAM_UID_MAX_BYTES)
 		return req_fail(r, IAM_BAD_DATA, "`after` must be a user ID");
 	l->query.after = after;
 	if (q.len > Q_MAX_BYTES)
-		return req_fail(r, IAM_BAD_DATA, "`q` must be at most %d bytes long", Q_MAX_BYTES);
+		return req_fail(r, IAM_BAD_DATA, "`q` must be at most %d bytes long",
+			Q_MAX_BYTES);
 	l->query.q = q.len > 0 ? q : STR_NONE;
 	return IAM_OK;
 }

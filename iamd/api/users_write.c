@@ -18,21 +18,28 @@
 /* ---- bodies ---- */
 
 struct user_put {
-	struct str description, password, public_key, provider_type, provider_id, cluster_url, creator_uid;
+	struct str description, password, public_key, provider_type, provider_id,
+		cluster_url, creator_uid;
 };
 
 /* LIMIT of the strings: descriptions 4096 bytes, keys 8192; passwords are judged by the handler. */
 static const struct json_field user_put_fields[] = {
-	{"description", JSON_FIELD_STR, offsetof(struct user_put, description), 4096, true},
+	{"description", JSON_FIELD_STR, offsetof(struct user_put, description), 4096,
+		true},
 	{"password", JSON_FIELD_SECRET, offsetof(struct user_put, password), 0, true},
 	{"public_key", JSON_FIELD_STR, offsetof(struct user_put, public_key), 8192, true},
-	{"provider_type", JSON_FIELD_STR, offsetof(struct user_put, provider_type), 256, true},
-	{"provider_id", JSON_FIELD_STR, offsetof(struct user_put, provider_id), 1024, true},
-	{"cluster_url", JSON_FIELD_STR, offsetof(struct user_put, cluster_url), 4096, true},
-	{"creator_uid", JSON_FIELD_STR, offsetof(struct user_put, creator_uid), 4096, true},
+	{"provider_type", JSON_FIELD_STR, offsetof(struct user_put, provider_type), 256,
+		true},
+	{"provider_id", JSON_FIELD_STR, offsetof(struct user_put, provider_id), 1024,
+		true},
+	{"cluster_url", JSON_FIELD_STR, offsetof(struct user_put, cluster_url), 4096,
+		true},
+	{"creator_uid", JSON_FIELD_STR, offsetof(struct user_put, creator_uid), 4096,
+		true},
 };
 const struct json_schema user_put_schema = {user_put_fields,
-	sizeof user_put_fields / sizeof user_put_fields[0], sizeof(struct user_put), false};
+	sizeof user_put_fields / sizeof user_put_fields[0], sizeof(struct user_put),
+	false};
 
 struct user_patch {
 	struct str description, password, public_key, current_password;
@@ -40,14 +47,18 @@ struct user_patch {
 };
 
 static const struct json_field user_patch_fields[] = {
-	{"description", JSON_FIELD_STR, offsetof(struct user_patch, description), 4096, true},
+	{"description", JSON_FIELD_STR, offsetof(struct user_patch, description), 4096,
+		true},
 	{"password", JSON_FIELD_SECRET, offsetof(struct user_patch, password), 0, true},
-	{"public_key", JSON_FIELD_STR, offsetof(struct user_patch, public_key), 8192, true},
-	{"current_password", JSON_FIELD_SECRET, offsetof(struct user_patch, current_password), 0, true},
+	{"public_key", JSON_FIELD_STR, offsetof(struct user_patch, public_key), 8192,
+		true},
+	{"current_password", JSON_FIELD_SECRET,
+		offsetof(struct user_patch, current_password), 0, true},
 	{"enabled", JSON_FIELD_BOOL, offsetof(struct user_patch, enabled), 0, true},
 };
 const struct json_schema user_patch_schema = {user_patch_fields,
-	sizeof user_patch_fields / sizeof user_patch_fields[0], sizeof(struct user_patch), false};
+	sizeof user_patch_fields / sizeof user_patch_fields[0], sizeof(struct user_patch),
+	false};
 
 /* A handler's state across lanes. */
 struct user_write {
@@ -68,10 +79,12 @@ static enum iam_err check_password(struct req *r, struct str password)
 		min = r->svc->gateway ? 5 : 8;
 	if ((int64_t)str_count_code_points(password) < min)
 		return req_fail(r, IAM_BAD_DATA,
-			"Password does not match rules: Must be at least %lld characters long.", (long long)min);
+			"Password does not match rules: Must be at least %lld characters long.",
+			(long long)min);
 	if (password.len > PASSWORD_MAX_BYTES)
 		return req_fail(r, IAM_BAD_DATA,
-			"Password does not match rules: Must be at most %d bytes long.", PASSWORD_MAX_BYTES);
+			"Password does not match rules: Must be at most %d bytes long.",
+			PASSWORD_MAX_BYTES);
 	return IAM_OK;
 }
 
@@ -97,7 +110,8 @@ static enum iam_err check_public_key(struct req *r, struct str pem)
 	return req_fail(r, e, "Invalid public key: %s", err.text);
 }
 
-static enum iam_err audit_user(struct req *r, struct db *w, enum audit_action action, struct str reason)
+static enum iam_err audit_user(struct req *r, struct db *w, enum audit_action action,
+	struct str reason)
 {
 	struct audit_event ev = {
 		.action = action,
@@ -114,7 +128,8 @@ static enum iam_err audit_user(struct req *r, struct db *w, enum audit_action ac
 
 static enum iam_err user_exists(struct req *r)
 {
-	return req_fail(r, IAM_USER_EXISTS, "User with id `%.*s` already exists.", STR_FMT(req_param(r, "uid")));
+	return req_fail(r, IAM_USER_EXISTS, "User with id `%.*s` already exists.",
+		STR_FMT(req_param(r, "uid")));
 }
 
 static enum iam_err put_write(struct req *r, struct resp *out)
@@ -126,7 +141,9 @@ static enum iam_err put_write(struct req *r, struct resp *out)
 	if (e == IAM_USER_EXISTS)
 		return user_exists(r);
 	if (e == IAM_OK)
-		e = audit_user(r, w, AUDIT_USER_CREATE, user_is_service(&uw->user) ? STR("service account") : STR("user"));
+		e = audit_user(r, w, AUDIT_USER_CREATE,
+			user_is_service(&uw->user) ? STR("service account")
+						   : STR("user"));
 	return e == IAM_OK ? resp_empty(out, 201, true) : e;
 }
 
@@ -148,20 +165,24 @@ static enum iam_err put_check_rest(struct req *r)
 {
 	struct user_write *uw = r->state;
 	const struct user *u = &uw->user;
-	bool needs_id = u->provider_type == PROVIDER_OIDC || u->provider_type == PROVIDER_SAML;
+	bool needs_id =
+		u->provider_type == PROVIDER_OIDC || u->provider_type == PROVIDER_SAML;
 	struct session session;
 
 	if (needs_id && u->provider_id.len == 0)
-		return req_fail(r, IAM_BAD_DATA, "Invalid provider_id: provider_id must be provided if "
-						 "provider_type is saml or oidc");
+		return req_fail(r, IAM_BAD_DATA,
+			"Invalid provider_id: provider_id must be provided if "
+			"provider_type is saml or oidc");
 	if (!needs_id && u->provider_id.len > 0)
-		return req_fail(r, IAM_BAD_DATA, "Invalid provider_id: provider_id must not be provided unless "
-						 "provider_type is saml or oidc");
+		return req_fail(r, IAM_BAD_DATA,
+			"Invalid provider_id: provider_id must not be provided unless "
+			"provider_type is saml or oidc");
 	if (!iam_uid_valid(u->uid))
 		return req_fail(r, IAM_BAD_UID, "Invalid user ID: %.*s", STR_FMT(u->uid));
 	PUBLISH_SCOPE(r->svc->publisher, scope);
 	if (sessions_find(scope.root, u->uid, &session))
-		return user_exists(r); /* saves the hash; the transaction decides for good */
+		return user_exists(
+			r); /* saves the hash; the transaction decides for good */
 	return IAM_OK;
 }
 
@@ -204,21 +225,29 @@ static void apply_email_rule(struct req *r, const struct user_put *b, struct use
 	u->provider_id = arena_str(r->arena, str_c(issuer));
 }
 
-static enum iam_err put_check_kind(struct req *r, const struct user_put *b, struct user *u)
+static enum iam_err put_check_kind(struct req *r, const struct user_put *b,
+	struct user *u)
 {
 	if (b->password.ptr != NULL && b->password.len == 0)
-		return req_fail(r, IAM_BAD_DATA, "`password` must not be empty when provided");
+		return req_fail(r, IAM_BAD_DATA,
+			"`password` must not be empty when provided");
 	if (b->public_key.ptr != NULL && b->public_key.len == 0)
-		return req_fail(r, IAM_BAD_DATA, "`public_key` must not be empty when provided");
-	if (b->provider_type.ptr != NULL && !provider_type_parse(b->provider_type, &u->provider_type))
-		return req_fail(r, IAM_BAD_DATA, "Invalid provider_type: %.*s", STR_FMT(b->provider_type));
+		return req_fail(r, IAM_BAD_DATA,
+			"`public_key` must not be empty when provided");
+	if (b->provider_type.ptr != NULL &&
+		!provider_type_parse(b->provider_type, &u->provider_type))
+		return req_fail(r, IAM_BAD_DATA, "Invalid provider_type: %.*s",
+			STR_FMT(b->provider_type));
 	if (user_is_remote(u)) {
 		if (b->password.ptr != NULL)
-			return req_fail(r, IAM_BAD_DATA, "external provider: `password` is unexpected");
+			return req_fail(r, IAM_BAD_DATA,
+				"external provider: `password` is unexpected");
 		if (b->public_key.ptr != NULL)
-			return req_fail(r, IAM_BAD_DATA, "external provider: `public_key` is unexpected");
+			return req_fail(r, IAM_BAD_DATA,
+				"external provider: `public_key` is unexpected");
 	} else if ((b->password.ptr != NULL) == (b->public_key.ptr != NULL)) {
-		return req_fail(r, IAM_BAD_DATA, "One of `password` or `public_key` must be provided");
+		return req_fail(r, IAM_BAD_DATA,
+			"One of `password` or `public_key` must be provided");
 	}
 	return b->password.ptr != NULL ? check_password(r, b->password) : IAM_OK;
 }
@@ -279,7 +308,9 @@ static enum iam_err keep_a_superuser(struct req *r, struct db *w, struct str uid
 
 	if (e != IAM_OK)
 		return e;
-	return left ? IAM_OK : req_fail(r, IAM_LAST_SUPERUSER, "%s", iam_err_text(IAM_LAST_SUPERUSER));
+	return left
+		? IAM_OK
+		: req_fail(r, IAM_LAST_SUPERUSER, "%s", iam_err_text(IAM_LAST_SUPERUSER));
 }
 
 static enum iam_err patch_apply(struct req *r, struct db *w, const struct user_patch *b)
@@ -314,7 +345,8 @@ static enum iam_err patch_write(struct req *r, struct resp *out)
 		return e;
 	/* What was verified (the current password, the kind of account) must still be so. */
 	if (now.gen != uw->user.gen)
-		return req_fail(r, IAM_CONFLICT, "The user was changed meanwhile; try again.");
+		return req_fail(r, IAM_CONFLICT,
+			"The user was changed meanwhile; try again.");
 	e = patch_apply(r, w, r->input);
 	if (e == IAM_OK)
 		e = audit_user(r, w, AUDIT_USER_UPDATE, patch_reason(r, r->input));
@@ -330,7 +362,8 @@ static enum iam_err patch_hash(struct req *r, struct resp *out)
 
 	(void)out;
 	if (uw->current_password.ptr != NULL) {
-		e = password_verify(&params, uw->current_password, uw->user.password_hash, &verdict);
+		e = password_verify(&params, uw->current_password, uw->user.password_hash,
+			&verdict);
 		if (e != IAM_OK)
 			return e;
 		if (!verdict.ok)
@@ -352,28 +385,35 @@ static enum iam_err patch_key(struct req *r, struct resp *out)
 /* Enforce mode: whoever is not delegated may change the own password and nothing else. */
 static enum iam_err patch_may(struct req *r, const struct user_patch *b)
 {
-	bool only_password = b->description.ptr == NULL && b->public_key.ptr == NULL && !b->enabled.is_set;
-	bool touches_login = b->password.ptr != NULL || b->public_key.ptr != NULL || b->enabled.is_set;
+	bool only_password = b->description.ptr == NULL && b->public_key.ptr == NULL &&
+		!b->enabled.is_set;
+	bool touches_login =
+		b->password.ptr != NULL || b->public_key.ptr != NULL || b->enabled.is_set;
 
 	if (!only_password && !api_is_delegated(r, STR("iam:users"), IAM_UPDATE))
 		return req_fail(r, IAM_FORBIDDEN, "You may change only your password.");
 	return touches_login ? api_may_change_user(r, req_param(r, "uid")) : IAM_OK;
 }
 
-static enum iam_err patch_check(struct req *r, const struct user_patch *b, struct user_write *uw)
+static enum iam_err patch_check(struct req *r, const struct user_patch *b,
+	struct user_write *uw)
 {
 	bool is_self = !r->svc->gateway && str_eq(r->principal.uid, uw->user.uid);
 
 	if (user_is_service(&uw->user) && b->password.ptr != NULL)
-		return req_fail(r, IAM_BAD_DATA, "Password update is not available for service user accounts.");
+		return req_fail(r, IAM_BAD_DATA,
+			"Password update is not available for service user accounts.");
 	if (user_is_remote(&uw->user) && b->password.ptr != NULL)
-		return req_fail(r, IAM_BAD_DATA, "Password update is not available for users of an external provider.");
+		return req_fail(r, IAM_BAD_DATA,
+			"Password update is not available for users of an external provider.");
 	if (!user_is_service(&uw->user) && b->public_key.ptr != NULL)
-		return req_fail(r, IAM_BAD_DATA, "`public_key` update is available for service user accounts only.");
+		return req_fail(r, IAM_BAD_DATA,
+			"`public_key` update is available for service user accounts only.");
 	if (b->password.ptr == NULL)
 		return IAM_OK;
 	if (is_self && b->current_password.ptr == NULL)
-		return req_fail(r, IAM_BAD_DATA, "`current_password` is required to change your own password.");
+		return req_fail(r, IAM_BAD_DATA,
+			"`current_password` is required to change your own password.");
 	uw->password = b->password;
 	uw->current_password = is_self ? b->current_password : STR_NONE;
 	return check_password(r, b->password);
@@ -393,9 +433,10 @@ enum iam_err api_user_patch(struct req *r, struct resp *out)
 	if (db == NULL)
 		return IAM_UNAVAILABLE;
 	r->state = uw;
-	if (b->description.ptr == NULL && b->password.ptr == NULL && b->public_key.ptr == NULL &&
-		!b->enabled.is_set)
-		return req_fail(r, IAM_BAD_DATA, "One of `description` and `password` must be provided.");
+	if (b->description.ptr == NULL && b->password.ptr == NULL &&
+		b->public_key.ptr == NULL && !b->enabled.is_set)
+		return req_fail(r, IAM_BAD_DATA,
+			"One of `description` and `password` must be provided.");
 	e = patch_may(r, b);
 	if (e == IAM_OK)
 		e = store_user_get(db, r->arena, uid, &uw->user);
@@ -429,6 +470,7 @@ enum iam_err api_user_delete(struct req *r, struct resp *out)
 	if (e == IAM_OK)
 		e = store_user_delete(w, uid);
 	if (e == IAM_OK)
-		e = audit_user(r, w, AUDIT_USER_DELETE, user_is_service(&user) ? STR("service account") : STR("user"));
+		e = audit_user(r, w, AUDIT_USER_DELETE,
+			user_is_service(&user) ? STR("service account") : STR("user"));
 	return e == IAM_OK ? resp_empty(out, 204, false) : e;
 }

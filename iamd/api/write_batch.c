@@ -52,8 +52,8 @@ void write_batch(void *ctx, struct lane_job **jobs, size_t n_jobs)
 		e = finish(svc, w);
 	}
 	if (e != IAM_OK)
-		log_event(LOG_LEVEL_ERROR, "store.commit", LOG_CSTR("error", iam_err_name(e)),
-			LOG_INT("requests", n_jobs));
+		log_event(LOG_LEVEL_ERROR, "store.commit",
+			LOG_CSTR("error", iam_err_name(e)), LOG_INT("requests", n_jobs));
 	for (size_t i = 0; i < n_jobs; i++)
 		jobs[i]->done(jobs[i], e);
 }
@@ -99,7 +99,9 @@ static enum iam_err record_write(struct db *w, void *ctx)
 	if (e != IAM_OK || rec->uid.ptr == NULL)
 		return e;
 	e = store_user_touch_login(w, rec->uid, rec->row.at_us / 1000);
-	return e == IAM_NO_USER ? IAM_OK : e; /* deleted since; the row still belongs in the trail */
+	return e == IAM_NO_USER
+		? IAM_OK
+		: e; /* deleted since; the row still belongs in the trail */
 }
 
 static enum iam_err rehash_write(struct db *w, void *ctx)
@@ -107,7 +109,9 @@ static enum iam_err rehash_write(struct db *w, void *ctx)
 	struct login_record *rec = ctx;
 	enum iam_err e = store_user_rehash(w, rec->uid, rec->old_hash, rec->new_hash);
 
-	return e == IAM_CONFLICT || e == IAM_NO_USER ? IAM_OK : e; /* changed since: the newer one stays */
+	return e == IAM_CONFLICT || e == IAM_NO_USER
+		? IAM_OK
+		: e; /* changed since: the newer one stays */
 }
 
 static void record_run(struct lane_job *job)
@@ -141,13 +145,14 @@ static bool keep_all(struct arena *a, struct login_record *rec)
 	struct audit_row *row = &rec->row;
 
 	return keep(a, &row->action) && keep(a, &row->actor) && keep(a, &row->object) &&
-	       keep(a, &row->result) && keep(a, &row->reason) && keep(a, &row->source_ip) &&
-	       keep(a, &row->request_id) && keep(a, &rec->uid) && keep(a, &rec->old_hash) &&
-	       keep(a, &rec->new_hash);
+		keep(a, &row->result) && keep(a, &row->reason) &&
+		keep(a, &row->source_ip) && keep(a, &row->request_id) &&
+		keep(a, &rec->uid) && keep(a, &rec->old_hash) && keep(a, &rec->new_hash);
 }
 
 /* A job with copies of everything in rec; NULL without memory. */
-static struct record_job *record_new(struct services *svc, const struct login_record *rec, write_fn *write)
+static struct record_job *record_new(struct services *svc, const struct login_record *rec,
+	write_fn *write)
 {
 	struct record_job *rj = calloc(1, sizeof *rj);
 
@@ -155,7 +160,8 @@ static struct record_job *record_new(struct services *svc, const struct login_re
 		return NULL;
 	/* LIMIT: ids, reasons and hashes all have far smaller maxima. */
 	rj->arena = arena_new(1024, 16384);
-	rj->job = (struct lane_job){.run = record_run, .done = record_done, .best_effort = true};
+	rj->job = (struct lane_job){
+		.run = record_run, .done = record_done, .best_effort = true};
 	rj->svc = svc;
 	rj->write = write;
 	rj->rec = *rec;
@@ -204,7 +210,8 @@ static void maintenance_run(struct lane_job *job)
 	enum iam_err e = write_in_savepoint(mj->svc, maintenance_write, NULL);
 
 	if (e != IAM_OK)
-		log_event(LOG_LEVEL_WARNING, "store.expire", LOG_CSTR("error", iam_err_name(e)));
+		log_event(LOG_LEVEL_WARNING, "store.expire",
+			LOG_CSTR("error", iam_err_name(e)));
 }
 
 static void maintenance_done(struct lane_job *job, enum iam_err result)
@@ -222,7 +229,8 @@ void write_maintenance(struct services *svc)
 
 	if (mj == NULL)
 		return;
-	mj->job = (struct lane_job){.run = maintenance_run, .done = maintenance_done, .best_effort = true};
+	mj->job = (struct lane_job){
+		.run = maintenance_run, .done = maintenance_done, .best_effort = true};
 	mj->svc = svc;
 	if (!lane_submit(svc->lanes, LANE_WRITE, &mj->job))
 		free(mj);

@@ -20,7 +20,8 @@ const char *audit_action_name(enum audit_action a)
 	return (unsigned)a < AUDIT_ACTION_COUNT ? names[a] : "unknown";
 }
 
-void audit_row_fill(struct req *r, const struct audit_event *ev, struct audit_row *ret_row)
+void audit_row_fill(struct req *r, const struct audit_event *ev,
+	struct audit_row *ret_row)
 {
 	*ret_row = (struct audit_row){
 		.at_us = clock_now_us(),

@@ -24,19 +24,22 @@ const char *audit_action_name(enum audit_action a);
 
 struct audit_event {
 	enum audit_action action;
-	struct str actor;  /* who: a uid; absent: "unauthenticated" */
-	struct str object; /* whom or what it was done to; for a login the uid that was tried */
+	struct str actor; /* who: a uid; absent: "unauthenticated" */
+	struct str
+		object; /* whom or what it was done to; for a login the uid that was tried */
 	bool allow;
 	struct str reason;
 };
 
 /* In the WRITE lane: the row now, the line into r->audit_line. Errors: store errors, IAM_NO_MEMORY. */
-MUST_CHECK enum iam_err audit_change(struct req *r, struct db *w, const struct audit_event *ev);
+MUST_CHECK enum iam_err audit_change(struct req *r, struct db *w,
+	const struct audit_event *ev);
 
 /* The log line only: `type=audit timestamp=… srcip=… component=bouncer action=… result=… reason=… uid=…`. */
 struct str audit_line(struct arena *a, const struct audit_row *row);
 
 /* Fills a row from a request; strings are the request's or the event's. */
-void audit_row_fill(struct req *r, const struct audit_event *ev, struct audit_row *ret_row);
+void audit_row_fill(struct req *r, const struct audit_event *ev,
+	struct audit_row *ret_row);
 
 #endif

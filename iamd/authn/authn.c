@@ -23,7 +23,8 @@ static struct str after_mark(struct str text, struct str mark)
 	if (at == NULL)
 		return STR_NONE;
 	rest = str_sub(text, (size_t)(at - text.ptr) + mark.len, text.len);
-	while (n < rest.len && rest.ptr[n] != ' ' && rest.ptr[n] != '\t' && rest.ptr[n] != ',')
+	while (n < rest.len && rest.ptr[n] != ' ' && rest.ptr[n] != '\t' &&
+		rest.ptr[n] != ',')
 		n++;
 	return str_sub(rest, 0, n);
 }
@@ -83,8 +84,9 @@ static enum iam_err facts_of(const struct jose_claims *c, struct token_facts *f)
 	return IAM_OK;
 }
 
-enum iam_err authn_verify(const struct root *root, struct str token, struct arena *a, int64_t now_s,
-	struct token_facts *ret_facts, unsigned char ret_digest[JOSE_DIGEST_BYTES])
+enum iam_err authn_verify(const struct root *root, struct str token, struct arena *a,
+	int64_t now_s, struct token_facts *ret_facts,
+	unsigned char ret_digest[JOSE_DIGEST_BYTES])
 {
 	struct token_cache *cache = token_cache_mine();
 	const struct jose_key *key;
@@ -127,8 +129,8 @@ enum iam_err authn_verify(const struct root *root, struct str token, struct aren
 	return IAM_OK;
 }
 
-enum iam_err authn_token(const struct root *root, struct str token, struct arena *a, int64_t now_s,
-	struct token_facts *ret_facts)
+enum iam_err authn_token(const struct root *root, struct str token, struct arena *a,
+	int64_t now_s, struct token_facts *ret_facts)
 {
 	unsigned char digest[JOSE_DIGEST_BYTES];
 	struct session session;
@@ -140,7 +142,8 @@ enum iam_err authn_token(const struct root *root, struct str token, struct arena
 		return e;
 	if (revoked_find(root, digest))
 		return IAM_BAD_TOKEN;
-	if (!sessions_find(root, (struct str){facts.uid, facts.uid_len}, &session) || !session.enabled)
+	if (!sessions_find(root, (struct str){facts.uid, facts.uid_len}, &session) ||
+		!session.enabled)
 		return IAM_BAD_TOKEN;
 	if (facts.has_gen) {
 		if (facts.gen != session.gen)
@@ -164,9 +167,11 @@ enum iam_err authn_request(struct req *r, const struct root *root)
 		return IAM_UNAUTHENTICATED;
 	e = authn_token(root, token, r->arena, clock_now_ms() / 1000, &facts);
 	if (e == IAM_TOKEN_EXPIRED)
-		return req_fail(r, IAM_UNAUTHENTICATED, "The token has expired; log in again.");
+		return req_fail(r, IAM_UNAUTHENTICATED,
+			"The token has expired; log in again.");
 	if (e != IAM_OK)
-		return req_fail(r, IAM_UNAUTHENTICATED, "The token is not valid; log in again.");
+		return req_fail(r, IAM_UNAUTHENTICATED,
+			"The token is not valid; log in again.");
 	uid = arena_str(r->arena, (struct str){facts.uid, facts.uid_len});
 	if (uid.ptr == NULL)
 		return IAM_NO_MEMORY;

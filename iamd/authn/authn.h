@@ -26,12 +26,13 @@ struct str authn_presented(const struct req *r, bool *ret_by_cookie);
  * Signature, form and times only (the user may be gone). The digest is for revocation.
  * Errors: IAM_BAD_TOKEN, IAM_TOKEN_EXPIRED.
  */
-MUST_CHECK enum iam_err authn_verify(const struct root *root, struct str token, struct arena *a, int64_t now_s,
-	struct token_facts *ret_facts, unsigned char ret_digest[JOSE_DIGEST_BYTES]);
+MUST_CHECK enum iam_err authn_verify(const struct root *root, struct str token,
+	struct arena *a, int64_t now_s, struct token_facts *ret_facts,
+	unsigned char ret_digest[JOSE_DIGEST_BYTES]);
 
 /* authn_verify() and is the user still good. Errors: IAM_BAD_TOKEN, IAM_TOKEN_EXPIRED. */
-MUST_CHECK enum iam_err authn_token(const struct root *root, struct str token, struct arena *a, int64_t now_s,
-	struct token_facts *ret_facts);
+MUST_CHECK enum iam_err authn_token(const struct root *root, struct str token,
+	struct arena *a, int64_t now_s, struct token_facts *ret_facts);
 
 /* Fills r->principal from what the request presents. Errors: IAM_UNAUTHENTICATED. */
 MUST_CHECK enum iam_err authn_request(struct req *r, const struct root *root);

@@ -13,6 +13,7 @@
 #include "iamd/http/server_impl.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
+#include "iamd/sys/metrics.h"
 
 /* What the connection and its listener know about the request. */
 static void set_peer(struct req *r, const struct link *l)
@@ -36,6 +37,7 @@ static enum exchange_next refuse(struct call *c, unsigned status, const char *wh
 
 	log_event(LOG_LEVEL_DEBUG, "http.refused", LOG_CSTR("why", why), LOG_INT("status", status),
 		LOG_CSTR("peer", r->peer_ip));
+	metrics_count(METRIC_REQUESTS_MALFORMED, 1);
 	resp_reset(&c->out);
 	if (status == 400)
 		problem_write(r, req_fail(r, IAM_BAD_REQUEST, "Bad request: %s.", why), &c->out);
