@@ -35,7 +35,7 @@ struct builder {
 	struct frame *stack;
 	uint32_t *seen; /* the group + 1 for whose set it was last seen */
 	uint32_t *work; /* groups whose containers are still to be followed */
-	size_t cap;	/* of members */
+	size_t cap;     /* of members */
 	size_t budget;
 	size_t steps;
 };
@@ -133,7 +133,8 @@ static bool collect(struct builder *b, uint32_t group, size_t *ret_end)
 		uint32_t at = b->work[--work];
 
 		for (size_t i = 0; i < row_len(containers, at); i++)
-			if (!add_container(b, group, row_ids(containers, at)[i], &end, &work))
+			if (!add_container(b, group, row_ids(containers, at)[i], &end,
+				    &work))
 				return false;
 	}
 	*ret_end = end;
@@ -257,7 +258,7 @@ bool closure_mark_below(const struct pair *pairs, size_t count, size_t n, uint8_
 
 /* One walk, on the stack of whoever asks. */
 struct walk {
-	uint32_t seen[SEEN_SLOTS];	  /* group + 1; 0 is free */
+	uint32_t seen[SEEN_SLOTS];        /* group + 1; 0 is free */
 	uint32_t queue[CLOSURE_MAX_WALK]; /* groups in the order they were met */
 	size_t count;
 	size_t links;
@@ -303,8 +304,8 @@ static __attribute__((noinline)) enum closure_end walk_wide(const struct closure
 	return CLOSURE_DONE;
 }
 
-enum closure_end closure_visit(const struct closure *c, const uint32_t *groups, size_t count,
-	closure_visit_fn *visit, void *ctx)
+enum closure_end closure_visit(const struct closure *c, const uint32_t *groups,
+	size_t count, closure_visit_fn *visit, void *ctx)
 {
 	bool wide = false;
 

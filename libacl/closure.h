@@ -17,13 +17,13 @@
 #define CLOSURE_MAX_SET 4096U
 
 /* LIMIT: a walk sees at most that many groups and container links, then gives up. */
-#define CLOSURE_MAX_WALK 32768U
+#define CLOSURE_MAX_WALK  32768U
 #define CLOSURE_MAX_LINKS 1048576U
 
 struct closure {
 	struct rows containers; /* group -> groups it is directly in */
-	uint32_t *first;	/* group's set: members[first[g]] up to its end; n of them */
-	uint32_t *len;		/* 0: wide, to be walked */
+	uint32_t *first; /* group's set: members[first[g]] up to its end; n of them */
+	uint32_t *len;   /* 0: wide, to be walked */
 	uint32_t *members;
 	size_t n;
 	size_t total; /* of members */
@@ -46,7 +46,7 @@ typedef bool closure_visit_fn(uint32_t group, void *ctx);
  * Visits the union of the groups' effective sets, some groups perhaps twice. No allocation; up to
  * 400 KiB of stack if a set is wide, next to none otherwise.
  */
-enum closure_end closure_visit(const struct closure *c, const uint32_t *groups, size_t count,
-	closure_visit_fn *visit, void *ctx);
+enum closure_end closure_visit(const struct closure *c, const uint32_t *groups,
+	size_t count, closure_visit_fn *visit, void *ctx);
 
 #endif

@@ -46,7 +46,8 @@ void iam_model_free(struct iam_model *m)
 }
 
 /* The number of a valid id, given now if it is new. */
-static enum iam_err intern(struct iam_model *m, struct map *map, struct str id, uint32_t *ret)
+static enum iam_err intern(struct iam_model *m, struct map *map, struct str id,
+	uint32_t *ret)
 {
 	uint64_t hash = map_hash(&map->seed, id);
 	uint32_t known = map_find(map, id, hash);
@@ -82,9 +83,9 @@ static enum iam_err add_pair(struct pair_list *l, uint32_t from, uint32_t to)
 {
 	if (l->count == l->cap) {
 		size_t cap = next_cap(l->cap);
-		struct pair *items = cap > MAX_FACTS ?
-			NULL :
-			reallocarray(l->items, cap, sizeof(*items));
+		struct pair *items = cap > MAX_FACTS
+			? NULL
+			: reallocarray(l->items, cap, sizeof(*items));
 
 		if (items == NULL)
 			return IAM_NO_MEMORY;
@@ -136,9 +137,9 @@ static enum iam_err add_grant_word(struct grant_list *l, uint64_t grant)
 {
 	if (l->count == l->cap) {
 		size_t cap = next_cap(l->cap);
-		uint64_t *items = cap > MAX_FACTS ?
-			NULL :
-			reallocarray(l->items, cap, sizeof(*items));
+		uint64_t *items = cap > MAX_FACTS
+			? NULL
+			: reallocarray(l->items, cap, sizeof(*items));
 
 		if (items == NULL)
 			return IAM_NO_MEMORY;
@@ -149,8 +150,8 @@ static enum iam_err add_grant_word(struct grant_list *l, uint64_t grant)
 	return IAM_OK;
 }
 
-enum iam_err iam_model_add_grant(struct iam_model *m, struct str rid, enum iam_subject kind,
-	struct str subject_id, enum iam_action action)
+enum iam_err iam_model_add_grant(struct iam_model *m, struct str rid,
+	enum iam_subject kind, struct str subject_id, enum iam_action action)
 {
 	uint32_t resource;
 	uint32_t subject;

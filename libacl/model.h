@@ -46,12 +46,13 @@ struct iam_model {
  * A grant word: bits 0-4 actions, 5-32 resource, 33-60 subject id, 61 set for groups. The bits
  * above the actions are the key by which it is found.
  */
-#define GRANT_ACTIONS 0x1FU
+#define GRANT_ACTIONS        0x1FU
 #define GRANT_RESOURCE_SHIFT 5
-#define GRANT_SUBJECT_SHIFT 33
-#define GRANT_KIND_SHIFT 61
+#define GRANT_SUBJECT_SHIFT  33
+#define GRANT_KIND_SHIFT     61
 
-static inline uint64_t grant_key(enum iam_subject kind, uint32_t subject, uint32_t resource)
+static inline uint64_t grant_key(enum iam_subject kind, uint32_t subject,
+	uint32_t resource)
 {
 	return (uint64_t)(kind == IAM_SUBJECT_GROUP) << GRANT_KIND_SHIFT |
 		(uint64_t)subject << GRANT_SUBJECT_SHIFT |
@@ -60,7 +61,8 @@ static inline uint64_t grant_key(enum iam_subject kind, uint32_t subject, uint32
 
 static inline enum iam_subject grant_kind(uint64_t grant)
 {
-	return (grant >> GRANT_KIND_SHIFT & 1) != 0 ? IAM_SUBJECT_GROUP : IAM_SUBJECT_USER;
+	return (grant >> GRANT_KIND_SHIFT & 1) != 0 ? IAM_SUBJECT_GROUP
+						    : IAM_SUBJECT_USER;
 }
 
 static inline uint32_t grant_subject(uint64_t grant)

@@ -22,25 +22,26 @@ struct code_range {
  * characters, non-characters. A resource must look like what it is compared as.
  */
 static const struct code_range not_printable[] = {
-	{0x00, 0x20},		/* C0 controls, space */
-	{0x7F, 0xA0},		/* DEL, C1 controls, no-break space */
-	{0xAD, 0xAD},		/* soft hyphen */
-	{0x061C, 0x061C},	/* Arabic letter mark */
-	{0x1680, 0x1680},	/* Ogham space mark */
-	{0x180E, 0x180E},	/* Mongolian vowel separator */
-	{0x2000, 0x200F},	/* spaces, zero width, direction marks */
-	{0x2028, 0x202F},	/* separators, direction embeddings, narrow no-break space */
-	{0x205F, 0x206F},	/* mathematical space, invisible operators, isolates */
-	{0x3000, 0x3000},	/* ideographic space */
-	{0xFDD0, 0xFDEF},	/* non-characters */
-	{0xFEFF, 0xFEFF},	/* byte order mark */
-	{0xFFF0, 0xFFFB},	/* interlinear annotation */
-	{0xE0000, 0xE0FFF},	/* tags, variation selectors supplement */
+	{0x00, 0x20},       /* C0 controls, space */
+	{0x7F, 0xA0},       /* DEL, C1 controls, no-break space */
+	{0xAD, 0xAD},       /* soft hyphen */
+	{0x061C, 0x061C},   /* Arabic letter mark */
+	{0x1680, 0x1680},   /* Ogham space mark */
+	{0x180E, 0x180E},   /* Mongolian vowel separator */
+	{0x2000, 0x200F},   /* spaces, zero width, direction marks */
+	{0x2028, 0x202F},   /* separators, direction embeddings, narrow no-break space */
+	{0x205F, 0x206F},   /* mathematical space, invisible operators, isolates */
+	{0x3000, 0x3000},   /* ideographic space */
+	{0xFDD0, 0xFDEF},   /* non-characters */
+	{0xFEFF, 0xFEFF},   /* byte order mark */
+	{0xFFF0, 0xFFFB},   /* interlinear annotation */
+	{0xE0000, 0xE0FFF}, /* tags, variation selectors supplement */
 };
 
 static bool is_printable(uint32_t code)
 {
-	if ((code & 0xFFFE) == 0xFFFE) /* the last two of every plane are non-characters */
+	if ((code & 0xFFFE) ==
+		0xFFFE) /* the last two of every plane are non-characters */
 		return false;
 	for (size_t i = 0; i < sizeof(not_printable) / sizeof(not_printable[0]); i++)
 		if (code >= not_printable[i].first && code <= not_printable[i].last)
@@ -75,8 +76,8 @@ static uint32_t decode(const char *p, size_t *ret_len)
 
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		c == '-' || c == '_' || c == '@' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') || c == '-' || c == '_' || c == '@' || c == '.';
 }
 
 /* 1..max name characters of which one is not a dot: "." and ".." mean other things in paths. */

@@ -26,8 +26,8 @@ static void counts_to_starts(uint32_t *counts, size_t n)
 }
 
 /* Sorts by the right side; stable passes over this result leave every row ascending. */
-static bool sort_right(struct pair *ret, const struct pair *pairs, size_t count, bool reverse,
-	size_t m)
+static bool sort_right(struct pair *ret, const struct pair *pairs, size_t count,
+	bool reverse, size_t m)
 {
 	uint32_t *start = calloc(m + 2, sizeof(*start));
 
@@ -70,8 +70,8 @@ static void drop_duplicates(struct rows *r)
 	r->first[r->n] = out;
 }
 
-bool rows_build(struct rows *r, const struct pair *pairs, size_t count, bool reverse, size_t n,
-	size_t m)
+bool rows_build(struct rows *r, const struct pair *pairs, size_t count, bool reverse,
+	size_t n, size_t m)
 {
 	struct pair *sorted = calloc(count + 1, sizeof(*sorted));
 	struct rows made = {.n = n};

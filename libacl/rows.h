@@ -20,8 +20,8 @@ struct rows {
 };
 
 /* Sorts pairs into rows by `from` (< n), or by `to` (< n) if reverse; the ids are below m. */
-bool rows_build(struct rows *r, const struct pair *pairs, size_t count, bool reverse, size_t n,
-	size_t m);
+bool rows_build(struct rows *r, const struct pair *pairs, size_t count, bool reverse,
+	size_t n, size_t m);
 void rows_done(struct rows *r);
 
 static inline const uint32_t *row_ids(const struct rows *r, uint32_t row)

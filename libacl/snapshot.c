@@ -50,8 +50,8 @@ static bool build_grants(struct iam_snapshot *s, const struct iam_model *m)
 }
 
 /* Which resources each subject of one kind has grants on. */
-static bool build_subject_rows(struct iam_snapshot *s, enum iam_subject kind, struct pair *pairs,
-	struct rows *ret)
+static bool build_subject_rows(struct iam_snapshot *s, enum iam_subject kind,
+	struct pair *pairs, struct rows *ret)
 {
 	size_t n = kind == IAM_SUBJECT_USER ? s->users.count : s->groups.count;
 	size_t count = 0;
@@ -74,7 +74,8 @@ static bool build_rows(struct iam_snapshot *s, const struct iam_model *m)
 	struct pair *pairs = calloc(m->grants.count + 1, sizeof(*pairs));
 	bool ok;
 
-	ok = pairs != NULL && build_subject_rows(s, IAM_SUBJECT_USER, pairs, &s->user_grants) &&
+	ok = pairs != NULL &&
+		build_subject_rows(s, IAM_SUBJECT_USER, pairs, &s->user_grants) &&
 		build_subject_rows(s, IAM_SUBJECT_GROUP, pairs, &s->group_grants);
 	free(pairs);
 	return ok &&
@@ -118,17 +119,20 @@ static void count_stats(struct iam_snapshot *s)
 		.resources = s->resources.count,
 		.grants = grants,
 		.memberships = rows_total(&s->user_groups),
-		.bytes = sizeof(*s) + map_size_bytes(&s->users) + map_size_bytes(&s->groups) +
-			map_size_bytes(&s->resources) + rows_size_bytes(&s->user_groups) +
+		.bytes = sizeof(*s) + map_size_bytes(&s->users) +
+			map_size_bytes(&s->groups) + map_size_bytes(&s->resources) +
+			rows_size_bytes(&s->user_groups) +
 			closure_size_bytes(&s->closure) +
 			s->grants_cap * sizeof(*s->grants) +
 			s->resources.count * sizeof(*s->sieves) +
-			rows_size_bytes(&s->user_grants) + rows_size_bytes(&s->group_grants) +
-			s->users.count + s->groups.count,
+			rows_size_bytes(&s->user_grants) +
+			rows_size_bytes(&s->group_grants) + s->users.count +
+			s->groups.count,
 	};
 }
 
-enum iam_err iam_snapshot_build(const struct iam_model *m, struct iam_snapshot **ret_snapshot)
+enum iam_err iam_snapshot_build(const struct iam_model *m,
+	struct iam_snapshot **ret_snapshot)
 {
 	struct iam_snapshot *s = calloc(1, sizeof(*s));
 
@@ -167,7 +171,8 @@ void iam_snapshot_free(struct iam_snapshot *s)
 	free(s);
 }
 
-void iam_snapshot_stats(const struct iam_snapshot *s, struct iam_snapshot_stats *ret_stats)
+void iam_snapshot_stats(const struct iam_snapshot *s,
+	struct iam_snapshot_stats *ret_stats)
 {
 	*ret_stats = s->stats;
 }

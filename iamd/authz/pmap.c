@@ -74,7 +74,8 @@ struct page *pmap_page_copy(const struct page *from, uint64_t owner, size_t cap)
 		return NULL;
 	for (size_t i = 0; i < from->cap; i++)
 		if (from->entries[i].record != NULL)
-			pmap_page_insert(p, from->entries[i].hash, from->entries[i].record);
+			pmap_page_insert(p, from->entries[i].hash,
+				from->entries[i].record);
 	return p;
 }
 
@@ -110,10 +111,13 @@ static struct entry *find_entry(const struct pmap *m, uint64_t hash, pmap_match_
 {
 	struct chunk *c = m->chunks[root_index(hash)];
 
-	return c == NULL ? NULL : pmap_page_find(c->pages[chunk_index(c, hash)], hash, match, key);
+	return c == NULL
+		? NULL
+		: pmap_page_find(c->pages[chunk_index(c, hash)], hash, match, key);
 }
 
-void *pmap_find(const struct pmap *m, uint64_t hash, pmap_match_fn *match, const void *key)
+void *pmap_find(const struct pmap *m, uint64_t hash, pmap_match_fn *match,
+	const void *key)
 {
 	struct entry *found = find_entry(m, hash, match, key);
 
@@ -163,4 +167,3 @@ size_t pmap_size_bytes(const struct pmap *m)
 	}
 	return bytes;
 }
-

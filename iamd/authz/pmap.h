@@ -54,7 +54,8 @@ struct pmap *pmap_new(void);
 void pmap_free(struct pmap *m, pmap_record_fn *record_free, void *ctx);
 
 /* The record, or NULL. Borrowed: valid as long as the version. O(1), no allocation. */
-void *pmap_find(const struct pmap *m, uint64_t hash, pmap_match_fn *match, const void *key);
+void *pmap_find(const struct pmap *m, uint64_t hash, pmap_match_fn *match,
+	const void *key);
 
 size_t pmap_count(const struct pmap *m);
 
@@ -73,11 +74,11 @@ struct pmap_list {
 
 struct pmap_edit {
 	struct pmap *base;
-	struct pmap *root;	   /* NULL until something is touched */
-	struct pmap_list blocks;   /* of older versions, replaced in this one */
-	struct pmap_list removed;  /* records, of older versions or of this edit */
-	struct pmap_list added;	   /* records put in this edit */
-	size_t retired_bytes;	   /* size of `blocks` */
+	struct pmap *root;        /* NULL until something is touched */
+	struct pmap_list blocks;  /* of older versions, replaced in this one */
+	struct pmap_list removed; /* records, of older versions or of this edit */
+	struct pmap_list added;   /* records put in this edit */
+	size_t retired_bytes;     /* size of `blocks` */
 };
 
 /* Takes no memory and cannot fail. End it by finish or abort. */
@@ -105,7 +106,7 @@ size_t pmap_edit_count(const struct pmap_edit *e);
 struct pmap_retired {
 	struct pmap_list blocks;  /* pages, chunks and the root of the version before */
 	struct pmap_list records; /* replaced or removed records */
-	size_t bytes;		  /* size of the blocks */
+	size_t bytes;             /* size of the blocks */
 };
 
 /*

@@ -213,8 +213,8 @@ static bool split_page(struct pmap_edit *e, uint64_t hash, struct page *p)
 		const struct entry *moved = &p->entries[i];
 
 		if (moved->record != NULL)
-			pmap_page_insert((moved->hash & bit) == 0 ? low : high, moved->hash,
-				moved->record);
+			pmap_page_insert((moved->hash & bit) == 0 ? low : high,
+				moved->hash, moved->record);
 	}
 	chunk_set(*slot, hash & ~bit, low);
 	chunk_set(*slot, hash | bit, high);

@@ -9,7 +9,7 @@
 
 #include "iamd/authz/pmap.h"
 
-#define ROOT_BITS 9U
+#define ROOT_BITS  9U
 #define CHUNK_BITS 9U
 #define ROOT_SLOTS (1U << ROOT_BITS)
 

@@ -40,7 +40,8 @@ struct str arena_str(struct arena *a, struct str s);
 char *arena_cstr(struct arena *a, struct str s);
 
 /* Formatted text; .ptr NULL on failure. */
-struct str arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct str arena_fmt(struct arena *a, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Bytes taken from the system so far, for tests and metrics. */
 size_t arena_size_bytes(const struct arena *a);

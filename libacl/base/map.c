@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
 #include <sys/random.h>
 
 #define MIN_SLOTS 16U

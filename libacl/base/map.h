@@ -28,12 +28,12 @@ uint64_t map_hash(const struct map_seed *seed, struct str s);
 
 /* LIMIT: ids stay below 2^28, so that subject, resource and actions fit one 64-bit word. */
 #define MAP_MAX_COUNT ((size_t)1 << 28)
-#define MAP_NONE UINT32_MAX
+#define MAP_NONE      UINT32_MAX
 
 struct map {
 	struct map_seed seed;
 	uint64_t *slots; /* upper half of the hash, then id + 1; 0 is free */
-	size_t cap;	 /* of slots: 0 or a power of two, at most 3/4 used */
+	size_t cap;      /* of slots: 0 or a power of two, at most 3/4 used */
 	struct str *keys;
 	size_t key_cap;
 	size_t count;

@@ -208,7 +208,8 @@ bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *ret)
 			return false;
 		if (__builtin_mul_overflow(value, (int64_t)10, &value))
 			return false;
-		if (__builtin_add_overflow(value, (int64_t)(negative ? -digit : digit), &value))
+		if (__builtin_add_overflow(value, (int64_t)(negative ? -digit : digit),
+			    &value))
 			return false;
 	}
 	if (value < min || value > max)
