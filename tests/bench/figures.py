@@ -90,13 +90,21 @@ def row(figure, value, unit, limit, limit_is, target=None, better="higher", by_v
 
 
 def jwks(s):
-    """GET /auth/jwks over 64 keep-alive connections, beside nginx's static answer."""
+    """GET /auth/jwks over 64 keep-alive connections, beside nginx's static answer; CPU time of each."""
     procs.need("wrk", "nginx")
-    iamd, nginx = s.iamd.port, s.nginx.port
-    seen = load.alternate(s.runs,
-                          iamd=lambda: load.wrk(iamd, daemon.JWKS, s.seconds),
-                          nginx=lambda: load.wrk(nginx, daemon.JWKS, s.seconds))
+    cpu_us = {"iamd": [], "nginx": []}
+
+    def measure(name, server):
+        before = procs.cpu_seconds(server.process.pid)
+        rate = load.wrk(server.port, daemon.JWKS, s.seconds)
+        cpu_us[name].append((procs.cpu_seconds(server.process.pid) - before) * 1e6 / (rate * s.seconds))
+        return rate
+
+    iamd, nginx = s.iamd, s.nginx
+    seen = load.alternate(s.runs, iamd=lambda: measure("iamd", iamd), nginx=lambda: measure("nginx", nginx))
     yield row("jwks", seen["iamd"], "requests/s", seen["nginx"], "nginx return 200, same bytes", 0.85)
+    yield row("jwks_cpu", statistics.median(cpu_us["iamd"]), "us/request", statistics.median(cpu_us["nginx"]),
+              "nginx, user and system time")
 
 
 def logins(s):

@@ -106,7 +106,9 @@ def memory_kib(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process so far."""
+    """User and system time so far, of a process and its children that live."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        below = sum(cpu_seconds(int(child)) for child in children.read().split())
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + below
