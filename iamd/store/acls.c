@@ -10,8 +10,9 @@
 
 #include "iamd/store/store_impl.h"
 
-_Static_assert(IAM_CREATE == 0 && IAM_READ == 1 && IAM_UPDATE == 2 && IAM_DELETE == 3 && IAM_FULL == 4 &&
-	IAM_ACTION_COUNT == 5, "actions are stored by number");
+_Static_assert(IAM_CREATE == 0 && IAM_READ == 1 && IAM_UPDATE == 2 && IAM_DELETE == 3 &&
+		IAM_FULL == 4 && IAM_ACTION_COUNT == 5,
+	"actions are stored by number");
 
 static enum iam_action col_action(const struct db_stmt *st, int column)
 {
@@ -31,7 +32,9 @@ enum iam_err store_acl_add(struct db *w, struct str rid, struct str description)
 	db_bind_str(st, rid);
 	db_bind_str(st, description.ptr == NULL ? STR("") : description);
 	e = db_run_touching(st, IAM_ACL_EXISTS);
-	return e != IAM_OK ? e : changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
+	return e != IAM_OK
+		? e
+		: changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
 }
 
 static enum iam_err subject_exists(struct db *w, enum iam_subject kind, struct str id)
@@ -41,11 +44,11 @@ static enum iam_err subject_exists(struct db *w, enum iam_subject kind, struct s
 	return store_exists(w, STMT_GROUP_EXISTS, id, IAM_NO_GROUP);
 }
 
-enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind, struct str id,
-	enum iam_action action)
+enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind,
+	struct str id, enum iam_action action)
 {
-	DB_STMT_AUTO struct db_stmt *st =
-		db_use(w, kind == IAM_SUBJECT_USER ? STMT_USER_GRANT_ADD : STMT_GROUP_GRANT_ADD);
+	DB_STMT_AUTO struct db_stmt *st = db_use(w,
+		kind == IAM_SUBJECT_USER ? STMT_USER_GRANT_ADD : STMT_GROUP_GRANT_ADD);
 	enum iam_err e = store_exists(w, STMT_ACL_EXISTS, rid, IAM_NO_RESOURCE);
 
 	if (e == IAM_OK)
@@ -56,20 +59,24 @@ enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind
 	db_bind_str(st, rid);
 	db_bind_i64(st, (int64_t)action);
 	e = db_run_touching(st, IAM_PERMISSION_EXISTS);
-	return e != IAM_OK ? e : changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
+	return e != IAM_OK
+		? e
+		: changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
 }
 
 /* ---- a user's own permissions ---- */
 
-static enum iam_err permissions_direct(struct db *db, struct str uid, grant_row_fn *row, void *ctx,
-	bool *ret_stopped)
+static enum iam_err permissions_direct(struct db *db, struct str uid, grant_row_fn *row,
+	void *ctx, bool *ret_stopped)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_PERMISSIONS_DIRECT);
 
 	db_bind_str(st, uid);
 	while (db_step(st) == DB_ROW) {
-		struct grant_row grant = {.rid = db_col_str(st, 0), .description = db_col_str(st, 1),
-			.gid = STR_NONE, .action = col_action(st, 2)};
+		struct grant_row grant = {.rid = db_col_str(st, 0),
+			.description = db_col_str(st, 1),
+			.gid = STR_NONE,
+			.action = col_action(st, 2)};
 
 		if (!row(&grant, ctx)) {
 			*ret_stopped = true;
@@ -79,14 +86,17 @@ static enum iam_err permissions_direct(struct db *db, struct str uid, grant_row_
 	return db_result(st, IAM_OK);
 }
 
-static enum iam_err permissions_of_groups(struct db *db, struct str uid, grant_row_fn *row, void *ctx)
+static enum iam_err permissions_of_groups(struct db *db, struct str uid,
+	grant_row_fn *row, void *ctx)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_PERMISSIONS_GROUPS);
 
 	db_bind_str(st, uid);
 	while (db_step(st) == DB_ROW) {
-		struct grant_row grant = {.rid = db_col_str(st, 0), .description = db_col_str(st, 1),
-			.gid = db_col_str(st, 2), .action = col_action(st, 3)};
+		struct grant_row grant = {.rid = db_col_str(st, 0),
+			.description = db_col_str(st, 1),
+			.gid = db_col_str(st, 2),
+			.action = col_action(st, 3)};
 
 		if (!row(&grant, ctx))
 			return IAM_OK;
@@ -94,7 +104,8 @@ static enum iam_err permissions_of_groups(struct db *db, struct str uid, grant_r
 	return db_result(st, IAM_OK);
 }
 
-enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx)
+enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
+	void *ctx)
 {
 	bool stopped = false;
 	enum iam_err e = db_view_begin(db);
@@ -122,7 +133,8 @@ static enum iam_err load_groups(struct db *db, struct iam_model *m)
 
 typedef enum iam_err pair_fn(struct iam_model *m, struct str gid, struct str id);
 
-static enum iam_err load_pairs(struct db *db, struct iam_model *m, enum stmt_id id, pair_fn *add)
+static enum iam_err load_pairs(struct db *db, struct iam_model *m, enum stmt_id id,
+	pair_fn *add)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, id);
 	enum iam_err e = IAM_OK;
@@ -132,13 +144,15 @@ static enum iam_err load_pairs(struct db *db, struct iam_model *m, enum stmt_id 
 	return e != IAM_OK ? e : db_result(st, IAM_OK);
 }
 
-static enum iam_err load_grants(struct db *db, struct iam_model *m, enum stmt_id id, enum iam_subject kind)
+static enum iam_err load_grants(struct db *db, struct iam_model *m, enum stmt_id id,
+	enum iam_subject kind)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, id);
 	enum iam_err e = IAM_OK;
 
 	while (e == IAM_OK && db_step(st) == DB_ROW)
-		e = iam_model_add_grant(m, db_col_str(st, 1), kind, db_col_str(st, 0), col_action(st, 2));
+		e = iam_model_add_grant(m, db_col_str(st, 1), kind, db_col_str(st, 0),
+			col_action(st, 2));
 	return e != IAM_OK ? e : db_result(st, IAM_OK);
 }
 
@@ -170,7 +184,8 @@ enum iam_err store_model_load(struct db *db, struct iam_model *m)
 
 /* ---- the last superuser ---- */
 
-static enum iam_err superuser_row(struct db *w, enum stmt_id id, struct str uid, bool *ret_is)
+static enum iam_err superuser_row(struct db *w, enum stmt_id id, struct str uid,
+	bool *ret_is)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, id);
 	enum db_step step;

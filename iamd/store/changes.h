@@ -16,11 +16,11 @@
 #include "iamd/store/store.h"
 
 enum change_kind {
-	CHANGE_SESSION,        /* a user is there with this enabled, gen, raised */
-	CHANGE_SESSION_GONE,   /* a user was deleted */
-	CHANGE_REVOKED,        /* a token digest was revoked until expires_at_s */
-	CHANGE_REVOKED_GONE,   /* ... and has expired */
-	CHANGE_ACL             /* groups, memberships or grants changed: rebuild the snapshot */
+	CHANGE_SESSION,      /* a user is there with this enabled, gen, raised */
+	CHANGE_SESSION_GONE, /* a user was deleted */
+	CHANGE_REVOKED,      /* a token digest was revoked until expires_at_s */
+	CHANGE_REVOKED_GONE, /* ... and has expired */
+	CHANGE_ACL /* groups, memberships or grants changed: rebuild the snapshot */
 };
 
 struct change {

@@ -17,11 +17,15 @@
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
 
-#define READ DB_READ
+#define READ  DB_READ
 #define WRITE DB_WRITE
 const struct db_stmt_def db_stmt_defs[STMT_COUNT] = {
 #define STMT(name_, access_, params_, columns_, sql_) \
-	{.name = #name_, .access = (access_), .params = "" params_, .columns = "" columns_, .sql = "" sql_},
+	{.name = #name_, \
+		.access = (access_), \
+		.params = "" params_, \
+		.columns = "" columns_, \
+		.sql = "" sql_},
 #include "iamd/store/stmts.def"
 #undef STMT
 };
@@ -31,7 +35,7 @@ const struct db_stmt_def db_stmt_defs[STMT_COUNT] = {
 struct db_stmt {
 	struct db *db;
 	const struct db_stmt_def *def;
-	void *handle;    /* the driver's; NULL until prepared */
+	void *handle; /* the driver's; NULL until prepared */
 	enum iam_err err;
 	int n_bound;
 	bool in_use;
@@ -44,12 +48,12 @@ struct db {
 	bool writer;
 	bool in_tx;
 	bool in_savepoint;
-	bool disk_full;         /* said so in the log; until the next commit that worked */
-	enum iam_err broken;    /* the open transaction cannot be committed any more */
+	bool disk_full;      /* said so in the log; until the next commit that worked */
+	enum iam_err broken; /* the open transaction cannot be committed any more */
 	unsigned view_depth;
-	int fail_after;         /* steps until the injected failure; 0: none */
-	bool maintain_due;      /* asked for inside a transaction */
-	size_t savepoint_mark;  /* length of the change set at the savepoint */
+	int fail_after;        /* steps until the injected failure; 0: none */
+	bool maintain_due;     /* asked for inside a transaction */
+	size_t savepoint_mark; /* length of the change set at the savepoint */
 	struct changes changes;
 	struct db_stmt stmts[STMT_COUNT];
 };
@@ -87,8 +91,8 @@ void db_fail_after(struct db *db, int n)
 
 /* ---- connections ---- */
 
-enum iam_err db_open(const struct db_driver *driver, const char *path, bool writer, struct db **ret_db,
-	struct iam_error *err)
+enum iam_err db_open(const struct db_driver *driver, const char *path, bool writer,
+	struct db **ret_db, struct iam_error *err)
 {
 	struct db *db = calloc(1, sizeof(*db));
 	enum iam_err e;
@@ -179,7 +183,8 @@ enum iam_err db_version_get(struct db *db, enum db_owner *ret_owner, int64_t *re
 
 enum iam_err db_version_set(struct db *db, int64_t version)
 {
-	enum iam_err e = inject(db) ? IAM_STORE_FULL : db->driver->version_set(db->conn, version);
+	enum iam_err e =
+		inject(db) ? IAM_STORE_FULL : db->driver->version_set(db->conn, version);
 
 	return e == IAM_OK ? IAM_OK : note_failure(db, e, "version");
 }
@@ -195,7 +200,8 @@ void db_maintain(struct db *db)
 
 static enum iam_err control(struct db *db, enum db_control what, const char *name)
 {
-	enum iam_err e = inject(db) ? IAM_STORE_FULL : db->driver->control(db->conn, what);
+	enum iam_err e =
+		inject(db) ? IAM_STORE_FULL : db->driver->control(db->conn, what);
 
 	return e == IAM_OK ? IAM_OK : note_failure(db, e, name);
 }
@@ -349,8 +355,10 @@ static void bind(struct db_stmt *st, char type, const struct db_value *value)
 
 void db_bind_str(struct db_stmt *st, struct str text)
 {
-	bind(st, 't', &(struct db_value){
-		.kind = text.ptr == NULL ? DB_VALUE_NULL : DB_VALUE_TEXT, .bytes = text});
+	bind(st, 't',
+		&(struct db_value){
+			.kind = text.ptr == NULL ? DB_VALUE_NULL : DB_VALUE_TEXT,
+			.bytes = text});
 }
 
 void db_bind_i64(struct db_stmt *st, int64_t number)
@@ -365,7 +373,9 @@ void db_bind_bool(struct db_stmt *st, bool is)
 
 void db_bind_blob(struct db_stmt *st, const void *bytes, size_t size)
 {
-	bind(st, 'b', &(struct db_value){.kind = DB_VALUE_BLOB, .bytes = {.ptr = bytes, .len = size}});
+	bind(st, 'b',
+		&(struct db_value){
+			.kind = DB_VALUE_BLOB, .bytes = {.ptr = bytes, .len = size}});
 }
 
 enum db_step db_step(struct db_stmt *st)
@@ -376,7 +386,8 @@ enum db_step db_step(struct db_stmt *st)
 	st->has_row = false;
 	if (st->err != IAM_OK)
 		return DB_FAILED;
-	st->err = inject(st->db) ? IAM_STORE_FULL : st->db->driver->step(st->handle, &row);
+	st->err =
+		inject(st->db) ? IAM_STORE_FULL : st->db->driver->step(st->handle, &row);
 	if (st->err != IAM_OK) {
 		(void)note_failure(st->db, st->err, st->def->name);
 		return DB_FAILED;

@@ -31,7 +31,7 @@ enum stmt_id {
 struct db_stmt_def {
 	const char *name;
 	enum db_access access;
-	const char *params;  /* a letter each: t TEXT, i BIGINT, b BLOB */
+	const char *params; /* a letter each: t TEXT, i BIGINT, b BLOB */
 	const char *columns;
 	const char *sql;
 };
@@ -48,13 +48,13 @@ struct db_value {
 };
 
 enum db_control {
-	DB_BEGIN,        /* for writing: takes the write lock at once */
-	DB_BEGIN_READ,   /* one view over several reads */
+	DB_BEGIN,      /* for writing: takes the write lock at once */
+	DB_BEGIN_READ, /* one view over several reads */
 	DB_COMMIT,
 	DB_ROLLBACK,
 	DB_SAVEPOINT,
 	DB_RELEASE,
-	DB_ROLLBACK_TO,  /* undo and end the savepoint */
+	DB_ROLLBACK_TO, /* undo and end the savepoint */
 	DB_CONTROL_COUNT
 };
 
@@ -68,10 +68,12 @@ enum db_owner { DB_OWNER_NONE, DB_OWNER_IAMD, DB_OWNER_FOREIGN };
 struct db_driver {
 	const char *name; /* folder of its migrations below schema/ */
 	/* Opens a connection. Writers create what is not there. Changes nothing in a foreign database. */
-	enum iam_err (*open)(const char *path, bool writer, void **ret_conn, struct iam_error *err);
+	enum iam_err (*open)(const char *path, bool writer, void **ret_conn,
+		struct iam_error *err);
 	void (*close)(void *conn);
 	/* Whose database it is, and the number of its last migration. */
-	enum iam_err (*version_get)(void *conn, enum db_owner *ret_owner, int64_t *ret_version);
+	enum iam_err (*version_get)(void *conn, enum db_owner *ret_owner,
+		int64_t *ret_version);
 	/* Inside the transaction of that migration. */
 	enum iam_err (*version_set)(void *conn, int64_t version);
 	/* Several statements without parameters or rows: a migration. NUL-terminated. */
@@ -80,8 +82,8 @@ struct db_driver {
 	/* Is a transaction open? Databases end one on their own after some errors. */
 	bool (*in_transaction)(void *conn);
 	/* Checks the text against the letters of def as well. *ret_stmt is released by finalize(). */
-	enum iam_err (*prepare)(void *conn, const struct db_stmt_def *def, void **ret_stmt,
-		struct iam_error *err);
+	enum iam_err (*prepare)(void *conn, const struct db_stmt_def *def,
+		void **ret_stmt, struct iam_error *err);
 	void (*finalize)(void *stmt);
 	/* index counts from 0. The bytes stay valid until reset(). */
 	enum iam_err (*bind)(void *stmt, int index, const struct db_value *value);
@@ -106,8 +108,8 @@ extern const struct db_driver db_driver_sqlite;
  * Opens a connection; a writer's statements are not prepared yet (db_prepare_all()).
  * Errors: IAM_CONFIG with a text when it is no database, or not ours.
  */
-MUST_CHECK enum iam_err db_open(const struct db_driver *driver, const char *path, bool writer,
-	struct db **ret_db, struct iam_error *err);
+MUST_CHECK enum iam_err db_open(const struct db_driver *driver, const char *path,
+	bool writer, struct db **ret_db, struct iam_error *err);
 void db_close(struct db *db);
 
 /* Prepares every statement, so that a wrong one is known now. Errors: IAM_STORE with a text. */
@@ -122,7 +124,8 @@ bool db_in_transaction(const struct db *db);
 
 /* The driver's functions of the same names. Errors as documented there. */
 MUST_CHECK enum iam_err db_exec(struct db *db, const char *sql);
-MUST_CHECK enum iam_err db_version_get(struct db *db, enum db_owner *ret_owner, int64_t *ret_version);
+MUST_CHECK enum iam_err db_version_get(struct db *db, enum db_owner *ret_owner,
+	int64_t *ret_version);
 MUST_CHECK enum iam_err db_version_set(struct db *db, int64_t version);
 /* Inside a transaction it is put off until just before the next one. */
 void db_maintain(struct db *db);

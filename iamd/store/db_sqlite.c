@@ -79,7 +79,8 @@ static enum iam_err classify(sqlite3 *db, int rc)
 	case SQLITE_IOERR:
 		if (rc == SQLITE_IOERR_NOMEM)
 			return IAM_NO_MEMORY;
-		if (rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE || errno_is_full(os))
+		if (rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE ||
+			errno_is_full(os))
 			return IAM_STORE_FULL;
 		return IAM_STORE;
 	case SQLITE_CANTOPEN:
@@ -121,7 +122,8 @@ static enum iam_err create_private(const char *path, struct iam_error *err)
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0 && errno != EEXIST)
-		return iam_error_set(err, errno_is_full(errno) ? IAM_STORE_FULL : IAM_CONFIG,
+		return iam_error_set(err,
+			errno_is_full(errno) ? IAM_STORE_FULL : IAM_CONFIG,
 			"cannot create database '%s': %s", path, strerrordesc_np(errno));
 	if (fd >= 0)
 		(void)close(fd);
@@ -143,7 +145,8 @@ static int configure(sqlite3 *db, bool writer)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, COMMON_SETTINGS, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, writer ? WRITER_SETTINGS : READER_SETTINGS, NULL, NULL, NULL);
+		rc = sqlite3_exec(db, writer ? WRITER_SETTINGS : READER_SETTINGS, NULL,
+			NULL, NULL);
 	return rc;
 }
 
@@ -182,12 +185,14 @@ static int enter_wal(sqlite3 *db)
 	return sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
 }
 
-static enum iam_err open_failed(struct conn *c, const char *path, int rc, struct iam_error *err)
+static enum iam_err open_failed(struct conn *c, const char *path, int rc,
+	struct iam_error *err)
 {
 	enum iam_err e = classify(c->db, rc);
 
 	/* A file of garbage, or one we may not open: the operator's to mend. */
-	if ((rc & 0xff) == SQLITE_NOTADB || ((rc & 0xff) == SQLITE_CANTOPEN && e == IAM_STORE))
+	if ((rc & 0xff) == SQLITE_NOTADB ||
+		((rc & 0xff) == SQLITE_CANTOPEN && e == IAM_STORE))
 		e = IAM_CONFIG;
 	(void)iam_error_set(err, e, "cannot open database '%s': %s", path,
 		c->db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(c->db));
@@ -196,7 +201,8 @@ static enum iam_err open_failed(struct conn *c, const char *path, int rc, struct
 	return e;
 }
 
-static enum iam_err open_conn(const char *path, bool writer, void **ret_conn, struct iam_error *err)
+static enum iam_err open_conn(const char *path, bool writer, void **ret_conn,
+	struct iam_error *err)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
 		(writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
@@ -239,7 +245,8 @@ static void close_conn(void *conn)
 
 /* ---- schema version ---- */
 
-static enum iam_err version_get(void *conn, enum db_owner *ret_owner, int64_t *ret_version)
+static enum iam_err version_get(void *conn, enum db_owner *ret_owner,
+	int64_t *ret_version)
 {
 	struct conn *c = conn;
 
@@ -250,8 +257,9 @@ static enum iam_err version_set(void *conn, int64_t version)
 {
 	char sql[96];
 
-	(void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
-		APPLICATION_ID, (long long)version);
+	(void)snprintf(sql, sizeof(sql),
+		"PRAGMA application_id = %d; PRAGMA user_version = %lld", APPLICATION_ID,
+		(long long)version);
 	return exec(conn, sql);
 }
 
@@ -263,7 +271,8 @@ static int control_step(struct conn *c, enum db_control what)
 	int rc;
 
 	if (*st == NULL) {
-		rc = sqlite3_prepare_v3(c->db, control_sql[what], -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+		rc = sqlite3_prepare_v3(c->db, control_sql[what], -1,
+			SQLITE_PREPARE_PERSISTENT, st, NULL);
 		if (rc != SQLITE_OK)
 			return rc;
 	}
@@ -314,21 +323,24 @@ static const char *mismatch(sqlite3_stmt *st, const struct db_stmt_def *def)
 	return NULL;
 }
 
-static enum iam_err prepare(void *conn, const struct db_stmt_def *def, void **ret_stmt, struct iam_error *err)
+static enum iam_err prepare(void *conn, const struct db_stmt_def *def, void **ret_stmt,
+	struct iam_error *err)
 {
 	struct conn *c = conn;
 	sqlite3_stmt *st = NULL;
 	const char *tail = NULL;
 	const char *wrong;
-	int rc = sqlite3_prepare_v3(c->db, def->sql, -1, SQLITE_PREPARE_PERSISTENT, &st, &tail);
+	int rc = sqlite3_prepare_v3(c->db, def->sql, -1, SQLITE_PREPARE_PERSISTENT, &st,
+		&tail);
 
 	if (rc != SQLITE_OK)
-		return iam_error_set(err, classify(c->db, rc), "statement %s: %s", def->name,
-			sqlite3_errmsg(c->db));
+		return iam_error_set(err, classify(c->db, rc), "statement %s: %s",
+			def->name, sqlite3_errmsg(c->db));
 	wrong = *tail != '\0' ? "more than one statement" : mismatch(st, def);
 	if (wrong != NULL) {
 		(void)sqlite3_finalize(st);
-		return iam_error_set(err, IAM_STORE, "statement %s is not as declared: %s", def->name, wrong);
+		return iam_error_set(err, IAM_STORE,
+			"statement %s is not as declared: %s", def->name, wrong);
 	}
 	*ret_stmt = st;
 	return IAM_OK;
@@ -349,13 +361,15 @@ static enum iam_err bind(void *stmt, int index, const struct db_value *value)
 		rc = sqlite3_bind_null(stmt, index + 1);
 		break;
 	case DB_VALUE_TEXT:
-		rc = sqlite3_bind_text64(stmt, index + 1, bytes, value->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+		rc = sqlite3_bind_text64(stmt, index + 1, bytes, value->bytes.len,
+			SQLITE_STATIC, SQLITE_UTF8);
 		break;
 	case DB_VALUE_INT:
 		rc = sqlite3_bind_int64(stmt, index + 1, value->number);
 		break;
 	case DB_VALUE_BLOB:
-		rc = sqlite3_bind_blob64(stmt, index + 1, bytes, value->bytes.len, SQLITE_STATIC);
+		rc = sqlite3_bind_blob64(stmt, index + 1, bytes, value->bytes.len,
+			SQLITE_STATIC);
 		break;
 	}
 	return classify(sqlite3_db_handle(stmt), rc);
@@ -381,19 +395,24 @@ static struct str column_bytes(sqlite3_stmt *st, int index, bool text)
 
 	if (sqlite3_column_type(st, index) == SQLITE_NULL)
 		return STR_NONE;
-	ptr = text ? (const void *)sqlite3_column_text(st, index) : sqlite3_column_blob(st, index);
-	return (struct str){.ptr = ptr == NULL ? "" : ptr, .len = (size_t)sqlite3_column_bytes(st, index)};
+	ptr = text ? (const void *)sqlite3_column_text(st, index)
+		   : sqlite3_column_blob(st, index);
+	return (struct str){.ptr = ptr == NULL ? "" : ptr,
+		.len = (size_t)sqlite3_column_bytes(st, index)};
 }
 
 static struct db_value column(void *stmt, int index, char type)
 {
 	switch (type) {
 	case 'i':
-		return (struct db_value){.kind = DB_VALUE_INT, .number = sqlite3_column_int64(stmt, index)};
+		return (struct db_value){.kind = DB_VALUE_INT,
+			.number = sqlite3_column_int64(stmt, index)};
 	case 'b':
-		return (struct db_value){.kind = DB_VALUE_BLOB, .bytes = column_bytes(stmt, index, false)};
+		return (struct db_value){
+			.kind = DB_VALUE_BLOB, .bytes = column_bytes(stmt, index, false)};
 	default:
-		return (struct db_value){.kind = DB_VALUE_TEXT, .bytes = column_bytes(stmt, index, true)};
+		return (struct db_value){
+			.kind = DB_VALUE_TEXT, .bytes = column_bytes(stmt, index, true)};
 	}
 }
 
@@ -415,9 +434,11 @@ static void maintain(void *conn)
 
 	(void)sqlite3_exec(c->db, "PRAGMA optimize", NULL, NULL, NULL);
 	(void)sqlite3_busy_timeout(c->db, CHECKPOINT_TIMEOUT_MS);
-	if (sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done) == SQLITE_OK &&
+	if (sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
+		    &done) == SQLITE_OK &&
 		in_log > 0 && in_log == done)
-		(void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		(void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+			NULL, NULL);
 	(void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
 	/* The allocator would keep what the page cache gives back. */
 	(void)sqlite3_db_release_memory(c->db);

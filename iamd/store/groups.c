@@ -9,13 +9,15 @@
 #include "iamd/store/store_impl.h"
 #include "libacl/base/str.h"
 
-enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row, void *ctx)
+enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row,
+	void *ctx)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_GROUPS);
 
 	db_bind_str(st, uid);
 	while (db_step(st) == DB_ROW) {
-		struct group group = {.gid = db_col_str(st, 0), .description = db_col_str(st, 1)};
+		struct group group = {
+			.gid = db_col_str(st, 0), .description = db_col_str(st, 1)};
 		bool known = provider_type_parse(db_col_str(st, 2), &group.provider_type);
 
 		assert(known); /* the table's CHECK */

@@ -55,7 +55,8 @@ enum iam_err store_meta_set(struct db *w, struct str key, struct str value)
 
 enum iam_err store_is_bootstrapped(struct db *db, bool *ret_is)
 {
-	enum iam_err e = store_exists(db, STMT_META_GET, STR(META_BOOTSTRAPPED), IAM_NOT_FOUND);
+	enum iam_err e =
+		store_exists(db, STMT_META_GET, STR(META_BOOTSTRAPPED), IAM_NOT_FOUND);
 
 	if (e != IAM_OK && e != IAM_NOT_FOUND)
 		return e;
@@ -63,7 +64,8 @@ enum iam_err store_is_bootstrapped(struct db *db, bool *ret_is)
 	return IAM_OK;
 }
 
-enum iam_err store_exists(struct db *db, enum stmt_id id, struct str key, enum iam_err none)
+enum iam_err store_exists(struct db *db, enum stmt_id id, struct str key,
+	enum iam_err none)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, id);
 

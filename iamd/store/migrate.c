@@ -35,22 +35,25 @@ static bool migration_of(const struct embedded_file *file, const struct db_drive
 	struct str folder = str_c(driver->name);
 	int64_t number;
 
-	if (!str_starts(name, folder) || name.len <= folder.len + 1 || name.ptr[folder.len] != '/')
+	if (!str_starts(name, folder) || name.len <= folder.len + 1 ||
+		name.ptr[folder.len] != '/')
 		return false;
 	name = str_sub(name, folder.len + 1, name.len);
-	if (!str_ends(name, STR(".sql")) || name.len <= NUMBER_DIGITS || name.ptr[NUMBER_DIGITS] != '_' ||
+	if (!str_ends(name, STR(".sql")) || name.len <= NUMBER_DIGITS ||
+		name.ptr[NUMBER_DIGITS] != '_' ||
 		!str_to_i64(str_sub(name, 0, NUMBER_DIGITS), 1, 9999, &number))
 		return false;
 	ret->number = number;
 	ret->name = name;
 	ret->text = file->data;
-	(void)crypto_hash_sha256(ret->sha256, (const unsigned char *)file->data.ptr, file->data.len);
+	(void)crypto_hash_sha256(ret->sha256, (const unsigned char *)file->data.ptr,
+		file->data.len);
 	return true;
 }
 
 /* The file with this number; false when the build has none. */
-static bool find(const struct db *db, const struct embedded_file *files, unsigned n_files, int64_t number,
-	struct migration *ret)
+static bool find(const struct db *db, const struct embedded_file *files, unsigned n_files,
+	int64_t number, struct migration *ret)
 {
 	for (unsigned i = 0; i < n_files; i++) {
 		struct migration m;
@@ -63,7 +66,8 @@ static bool find(const struct db *db, const struct embedded_file *files, unsigne
 	return false;
 }
 
-static enum iam_err check_row(const struct db_stmt *st, const struct migration *m, struct iam_error *err)
+static enum iam_err check_row(const struct db_stmt *st, const struct migration *m,
+	struct iam_error *err)
 {
 	struct str sha256 = db_col_blob(st, 2);
 
@@ -76,8 +80,8 @@ static enum iam_err check_row(const struct db_stmt *st, const struct migration *
 }
 
 /* Rows 1..version, each equal to its file. */
-static enum iam_err check_applied(struct db *w, const struct embedded_file *files, unsigned n_files,
-	int64_t version, struct iam_error *err)
+static enum iam_err check_applied(struct db *w, const struct embedded_file *files,
+	unsigned n_files, int64_t version, struct iam_error *err)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_MIGRATION_LIST);
 	int64_t number = 0;
@@ -95,11 +99,12 @@ static enum iam_err check_applied(struct db *w, const struct embedded_file *file
 	}
 	e = db_result(st, IAM_OK);
 	if (e != IAM_OK)
-		return iam_error_set(err, e, "cannot read the database's list of migrations");
+		return iam_error_set(err, e,
+			"cannot read the database's list of migrations");
 	if (number != version)
 		return iam_error_set(err, IAM_CONFIG,
-			"the database says schema %lld but lists %lld migrations", (long long)version,
-			(long long)number);
+			"the database says schema %lld but lists %lld migrations",
+			(long long)version, (long long)number);
 	return IAM_OK;
 }
 
@@ -139,8 +144,8 @@ static enum iam_err apply(struct db *w, const struct migration *m)
 	return store_commit(w);
 }
 
-static enum iam_err check(struct db *w, const struct embedded_file *files, unsigned n_files,
-	int64_t *ret_version, struct iam_error *err)
+static enum iam_err check(struct db *w, const struct embedded_file *files,
+	unsigned n_files, int64_t *ret_version, struct iam_error *err)
 {
 	enum db_owner owner = DB_OWNER_FOREIGN;
 	int64_t version = 0, last = 0;
@@ -151,7 +156,8 @@ static enum iam_err check(struct db *w, const struct embedded_file *files, unsig
 		return iam_error_set(err, e, "cannot read the database's version: %s",
 			db_driver_of(w)->name);
 	if (owner == DB_OWNER_FOREIGN)
-		return iam_error_set(err, IAM_CONFIG, "the database belongs to another program");
+		return iam_error_set(err, IAM_CONFIG,
+			"the database belongs to another program");
 	while (find(w, files, n_files, last + 1, &m))
 		last++;
 	if (version < 0 || version > last)
@@ -162,8 +168,8 @@ static enum iam_err check(struct db *w, const struct embedded_file *files, unsig
 	return version == 0 ? IAM_OK : check_applied(w, files, n_files, version, err);
 }
 
-enum iam_err migrate_run(struct db *w, const struct embedded_file *files, unsigned n_files,
-	struct iam_error *err)
+enum iam_err migrate_run(struct db *w, const struct embedded_file *files,
+	unsigned n_files, struct iam_error *err)
 {
 	int64_t version = 0;
 	struct migration m;
@@ -174,8 +180,8 @@ enum iam_err migrate_run(struct db *w, const struct embedded_file *files, unsign
 	while (find(w, files, n_files, version + 1, &m)) {
 		e = apply(w, &m);
 		if (e != IAM_OK)
-			return iam_error_set(err, e, "migration %.*s failed: %s", STR_FMT(m.name),
-				iam_err_text(e));
+			return iam_error_set(err, e, "migration %.*s failed: %s",
+				STR_FMT(m.name), iam_err_text(e));
 		log_event(LOG_LEVEL_INFO, "store.migrated", LOG_STR("migration", m.name));
 		version++;
 	}

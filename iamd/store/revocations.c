@@ -11,7 +11,8 @@
 /* LIMIT: rows removed by one store_revocations_expire(), so that no transaction grows without bound. */
 #define EXPIRE_MAX 10000
 
-static enum iam_err note(struct db *w, enum change_kind kind, const unsigned char *digest, int64_t expires_at_s)
+static enum iam_err note(struct db *w, enum change_kind kind, const unsigned char *digest,
+	int64_t expires_at_s)
 {
 	struct change row = {.kind = kind, .expires_at_s = expires_at_s};
 
@@ -19,8 +20,8 @@ static enum iam_err note(struct db *w, enum change_kind kind, const unsigned cha
 	return changes_add(store_changes(w), &row);
 }
 
-enum iam_err store_revocation_add(struct db *w, const unsigned char digest[TOKEN_DIGEST_BYTES],
-	int64_t expires_at_s)
+enum iam_err store_revocation_add(struct db *w,
+	const unsigned char digest[TOKEN_DIGEST_BYTES], int64_t expires_at_s)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_REVOCATION_ADD);
 	int64_t stored;
@@ -66,8 +67,9 @@ enum iam_err store_revocations_expire(struct db *w, int64_t now_s)
 	db_bind_i64(st, EXPIRE_MAX);
 	while (db_step(st) == DB_ROW) {
 		const unsigned char *digest = col_digest(st, 0);
-		enum iam_err e = digest == NULL ? IAM_STORE :
-			note(w, CHANGE_REVOKED_GONE, digest, db_col_i64(st, 1));
+		enum iam_err e = digest == NULL
+			? IAM_STORE
+			: note(w, CHANGE_REVOKED_GONE, digest, db_col_i64(st, 1));
 
 		if (e != IAM_OK)
 			return e;

@@ -26,9 +26,9 @@ struct search {
 	struct db *db;
 	const struct user_query *query;
 	struct str folded;
-	struct str match;      /* absent: too short for the index */
+	struct str match; /* absent: too short for the index */
 	enum rank after_rank;
-	struct str after;      /* "" from the start */
+	struct str after; /* "" from the start */
 	user_row_fn *row;
 	void *ctx;
 };
@@ -41,7 +41,8 @@ static unsigned fold_two_bytes(unsigned c)
 	if (c >= 0xc0 && c <= 0xde && c != 0xd7)
 		return c + 0x20;
 	/* Latin Extended-A: pairs of upper and lower; dotted and dotless i are no pair. */
-	if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177))
+	if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) ||
+		(c >= 0x14a && c <= 0x177))
 		return c | 1U;
 	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
 		return c % 2 == 1 ? c + 1 : c;
@@ -78,7 +79,8 @@ void store_search_fold(struct str text, char *out)
 
 		if (c >= 'A' && c <= 'Z')
 			c = (unsigned char)(c + ('a' - 'A'));
-		if (c >= 0xc2 && c <= 0xdf && i + 1 < text.len && is_continuation(text.ptr[i + 1])) {
+		if (c >= 0xc2 && c <= 0xdf && i + 1 < text.len &&
+			is_continuation(text.ptr[i + 1])) {
 			unsigned low = (unsigned char)text.ptr[i + 1] & 0x3fU;
 			unsigned folded = fold_two_bytes(((c & 0x1fU) << 6) | low);
 
@@ -184,14 +186,15 @@ static enum iam_err tell_few(const struct search *s)
 
 /* ---- the walk ---- */
 
-static enum iam_err walk_rank(const struct search *s, enum rank rank, int64_t *told, bool *ret_stopped)
+static enum iam_err walk_rank(const struct search *s, enum rank rank, int64_t *told,
+	bool *ret_stopped)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(s->db,
 		s->query->service ? STMT_SEARCH_WALK_SERVICE : STMT_SEARCH_WALK_REGULAR);
 
 	db_bind_str(st, rank == s->after_rank ? s->after : STR(""));
-	db_bind_str(st, s->folded);
 	db_bind_i64(st, (int64_t)rank);
+	db_bind_str(st, s->folded);
 	db_bind_i64(st, s->query->limit - *told);
 	return store_user_rows(st, s->row, s->ctx, told, ret_stopped);
 }
@@ -249,11 +252,16 @@ static enum iam_err search_in_view(struct search *s)
 	return n_matches <= FEW ? tell_few(s) : walk(s);
 }
 
-enum iam_err store_search_users(struct db *db, const struct user_query *query, user_row_fn *row, void *ctx)
+enum iam_err store_search_users(struct db *db, const struct user_query *query,
+	user_row_fn *row, void *ctx)
 {
 	char folded[QUERY_MAX_BYTES];
 	char match[2 * QUERY_MAX_BYTES + 2];
-	struct search s = {.db = db, .query = query, .after_rank = RANK_EXACT, .row = row, .ctx = ctx};
+	struct search s = {.db = db,
+		.query = query,
+		.after_rank = RANK_EXACT,
+		.row = row,
+		.ctx = ctx};
 	enum iam_err e;
 
 	if (query->q.len > sizeof(folded) || !str_is_utf8(query->q))

@@ -84,6 +84,7 @@ static struct reader_list *reader_list_mine(void)
 struct db *store_reader(struct store *s)
 {
 	struct reader_list *list = reader_list_mine();
+	struct iam_error err = {0};
 	struct reader *r;
 
 	if (list == NULL)
@@ -95,7 +96,8 @@ struct db *store_reader(struct store *s)
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return NULL;
-	if (db_open(s->driver, s->path, false, &r->db, NULL) != IAM_OK) {
+	if (db_open(s->driver, s->path, false, &r->db, &err) != IAM_OK) {
+		log_event(LOG_LEVEL_ERROR, "store.no-reader", LOG_CSTR("text", err.text));
 		free(r);
 		return NULL;
 	}
@@ -110,8 +112,8 @@ static void reader_drop_mine(struct store *s)
 {
 	struct reader_list *list = thread_get(THREAD_DB_READER);
 
-	for (struct reader **at = list == NULL ? NULL : &list->first; at != NULL && *at != NULL;
-		at = &(*at)->next) {
+	for (struct reader **at = list == NULL ? NULL : &list->first;
+		at != NULL && *at != NULL; at = &(*at)->next) {
 		struct reader *r = *at;
 
 		if (r->store != s)
@@ -137,15 +139,15 @@ static enum iam_err lock_take(struct store *s, struct iam_error *err)
 			strerrordesc_np(errno));
 	else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
 		e = iam_error_set(err, IAM_CONFIG,
-			errno == EWOULDBLOCK ? "database '%s' is in use by another iamd" :
-					       "cannot lock database '%s'",
+			errno == EWOULDBLOCK ? "database '%s' is in use by another iamd"
+					     : "cannot lock database '%s'",
 			s->path);
 	free(path);
 	return e;
 }
 
-static enum iam_err open_writer(struct store *s, const struct store_settings *settings, bool *ret_created,
-	struct iam_error *err)
+static enum iam_err open_writer(struct store *s, const struct store_settings *settings,
+	bool *ret_created, struct iam_error *err)
 {
 	bool bootstrapped = false;
 	enum iam_err e = lock_take(s, err);
@@ -169,8 +171,8 @@ static enum iam_err open_writer(struct store *s, const struct store_settings *se
 	return IAM_OK;
 }
 
-enum iam_err store_open(const struct store_settings *settings, struct store **ret_store, bool *ret_created,
-	struct iam_error *err)
+enum iam_err store_open(const struct store_settings *settings, struct store **ret_store,
+	bool *ret_created, struct iam_error *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	enum iam_err e;
@@ -207,7 +209,8 @@ void store_close(struct store *s)
 	(void)pthread_mutex_unlock(&s->readers);
 	if (n_readers > 0) {
 		/* A thread outlived its store: its reader still points here. */
-		log_event(LOG_LEVEL_ERROR, "store.readers-left", LOG_INT("readers", n_readers));
+		log_event(LOG_LEVEL_ERROR, "store.readers-left",
+			LOG_INT("readers", n_readers));
 		return;
 	}
 	if (s->lock_fd >= 0)

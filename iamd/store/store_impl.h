@@ -16,21 +16,23 @@
  * transaction each. Errors: IAM_CONFIG with a text when the database is foreign, newer, or was
  * made from other texts than these.
  */
-MUST_CHECK enum iam_err migrate_run(struct db *w, const struct embedded_file *files, unsigned n_files,
-	struct iam_error *err);
+MUST_CHECK enum iam_err migrate_run(struct db *w, const struct embedded_file *files,
+	unsigned n_files, struct iam_error *err);
 
 /* ---- meta.c ---- */
 
 /* Set in the transaction that makes the first accounts. */
 #define META_BOOTSTRAPPED "bootstrapped"
 
-MUST_CHECK enum iam_err store_counter_next(struct db *w, struct str name, int64_t *ret_value);
+MUST_CHECK enum iam_err store_counter_next(struct db *w, struct str name,
+	int64_t *ret_value);
 /* Fresh generation; never handed out before. */
 MUST_CHECK enum iam_err store_gen_next(struct db *w, int64_t *ret_gen);
 MUST_CHECK enum iam_err store_meta_set(struct db *w, struct str key, struct str value);
 MUST_CHECK enum iam_err store_is_bootstrapped(struct db *db, bool *ret_is);
 /* Is there a row? Binds `id` to a statement with one text parameter. `none` when there is not. */
-MUST_CHECK enum iam_err store_exists(struct db *db, enum stmt_id id, struct str key, enum iam_err none);
+MUST_CHECK enum iam_err store_exists(struct db *db, enum stmt_id id, struct str key,
+	enum iam_err none);
 
 /* ---- search.c ---- */
 
@@ -46,15 +48,15 @@ MUST_CHECK enum iam_err store_search_feed(struct db *w, struct str uid);
 MUST_CHECK enum iam_err store_search_forget(struct db *w, struct str uid);
 
 /* store_user_list() with q; ranked. */
-MUST_CHECK enum iam_err store_search_users(struct db *db, const struct user_query *query, user_row_fn *row,
-	void *ctx);
+MUST_CHECK enum iam_err store_search_users(struct db *db, const struct user_query *query,
+	user_row_fn *row, void *ctx);
 
 /* ---- users.c: rows of USER_COLUMNS ---- */
 
 /* Strings point into the statement: valid until its next step. */
 void store_user_row(const struct db_stmt *st, struct user *ret_user);
 /* Steps through user rows until row() says stop; *n_rows is raised by the rows told. */
-MUST_CHECK enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx, int64_t *n_rows,
-	bool *ret_stopped);
+MUST_CHECK enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx,
+	int64_t *n_rows, bool *ret_stopped);
 
 #endif

@@ -41,8 +41,17 @@ bool provider_type_parse(struct str text, enum provider_type *ret_type)
 
 /* Order of USER_COLUMNS. */
 enum user_column {
-	COL_UID, COL_DESCRIPTION, COL_PROVIDER_TYPE, COL_PROVIDER_ID, COL_PASSWORD_HASH, COL_PUBLIC_KEY,
-	COL_ENABLED, COL_GEN, COL_CREATED_AT_MS, COL_LAST_LOGIN_MS, COL_RAISED
+	COL_UID,
+	COL_DESCRIPTION,
+	COL_PROVIDER_TYPE,
+	COL_PROVIDER_ID,
+	COL_PASSWORD_HASH,
+	COL_PUBLIC_KEY,
+	COL_ENABLED,
+	COL_GEN,
+	COL_CREATED_AT_MS,
+	COL_LAST_LOGIN_MS,
+	COL_RAISED
 };
 
 void store_user_row(const struct db_stmt *st, struct user *ret_user)
@@ -60,15 +69,16 @@ void store_user_row(const struct db_stmt *st, struct user *ret_user)
 		.last_login_ms = db_col_i64(st, COL_LAST_LOGIN_MS),
 		.raised = db_col_bool(st, COL_RAISED),
 	};
-	bool known = provider_type_parse(db_col_str(st, COL_PROVIDER_TYPE), &u.provider_type);
+	bool known =
+		provider_type_parse(db_col_str(st, COL_PROVIDER_TYPE), &u.provider_type);
 
 	assert(known); /* the table's CHECK */
 	(void)known;
 	*ret_user = u;
 }
 
-enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx, int64_t *n_rows,
-	bool *ret_stopped)
+enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx,
+	int64_t *n_rows, bool *ret_stopped)
 {
 	while (db_step(st) == DB_ROW) {
 		struct user user;
@@ -92,7 +102,8 @@ static bool keep(struct arena *a, struct str *s)
 	return s->ptr != NULL;
 }
 
-enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid, struct user *ret_user)
+enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid,
+	struct user *ret_user)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_GET);
 	struct user user;
@@ -101,17 +112,19 @@ enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid, stru
 	if (db_step(st) != DB_ROW)
 		return db_result(st, IAM_NO_USER);
 	store_user_row(st, &user);
-	if (!keep(a, &user.uid) || !keep(a, &user.description) || !keep(a, &user.provider_id) ||
-		!keep(a, &user.password_hash) || !keep(a, &user.public_key))
+	if (!keep(a, &user.uid) || !keep(a, &user.description) ||
+		!keep(a, &user.provider_id) || !keep(a, &user.password_hash) ||
+		!keep(a, &user.public_key))
 		return IAM_NO_MEMORY;
 	*ret_user = user;
 	return IAM_OK;
 }
 
-static enum iam_err list_all(struct db *db, const struct user_query *query, user_row_fn *row, void *ctx)
+static enum iam_err list_all(struct db *db, const struct user_query *query,
+	user_row_fn *row, void *ctx)
 {
-	DB_STMT_AUTO struct db_stmt *st =
-		db_use(db, query->service ? STMT_USER_LIST_SERVICE : STMT_USER_LIST_REGULAR);
+	DB_STMT_AUTO struct db_stmt *st = db_use(db,
+		query->service ? STMT_USER_LIST_SERVICE : STMT_USER_LIST_REGULAR);
 	int64_t n_rows = 0;
 	bool stopped = false;
 
@@ -120,7 +133,8 @@ static enum iam_err list_all(struct db *db, const struct user_query *query, user
 	return store_user_rows(st, row, ctx, &n_rows, &stopped);
 }
 
-enum iam_err store_user_list(struct db *db, const struct user_query *query, user_row_fn *row, void *ctx)
+enum iam_err store_user_list(struct db *db, const struct user_query *query,
+	user_row_fn *row, void *ctx)
 {
 	assert(query->limit > 0);
 	if (query->q.len == 0)
@@ -154,7 +168,8 @@ enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx)
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_SESSION_LIST);
 
 	while (db_step(st) == DB_ROW) {
-		if (!row(db_col_str(st, 0), db_col_bool(st, 1), db_col_i64(st, 2), db_col_bool(st, 3), ctx))
+		if (!row(db_col_str(st, 0), db_col_bool(st, 1), db_col_i64(st, 2),
+			    db_col_bool(st, 3), ctx))
 			return IAM_OK;
 	}
 	return db_result(st, IAM_OK);
@@ -171,10 +186,15 @@ static enum iam_err note_uid(struct db *w, struct change row, struct str uid)
 	return changes_add(store_changes(w), &row);
 }
 
-static enum iam_err note_session(struct db *w, struct str uid, bool enabled, int64_t gen, bool raised)
+static enum iam_err note_session(struct db *w, struct str uid, bool enabled, int64_t gen,
+	bool raised)
 {
 	return note_uid(w,
-		(struct change){.kind = CHANGE_SESSION, .enabled = enabled, .gen = gen, .raised = raised}, uid);
+		(struct change){.kind = CHANGE_SESSION,
+			.enabled = enabled,
+			.gen = gen,
+			.raised = raised},
+		uid);
 }
 
 /* Runs a statement that ends in RETURNING enabled, gen, raised, and notes what it says. */
@@ -267,7 +287,8 @@ enum iam_err store_user_add(struct db *w, struct user *user)
 
 /* ---- changing ---- */
 
-enum iam_err store_user_set_description(struct db *w, struct str uid, struct str description)
+enum iam_err store_user_set_description(struct db *w, struct str uid,
+	struct str description)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_USER_SET_DESCRIPTION);
 	TEXT_AUTO char *folded = folded_new(description);
@@ -285,7 +306,8 @@ enum iam_err store_user_set_description(struct db *w, struct str uid, struct str
 	return e != IAM_OK ? e : store_search_feed(w, uid);
 }
 
-static enum iam_err set_credential(struct db *w, enum stmt_id id, struct str uid, struct str credential)
+static enum iam_err set_credential(struct db *w, enum stmt_id id, struct str uid,
+	struct str credential)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, id);
 	int64_t gen = 0;
@@ -341,7 +363,8 @@ enum iam_err store_user_end_sessions(struct db *w, struct str uid)
 	return raise_gen(w, STMT_USER_RAISE, uid);
 }
 
-enum iam_err store_user_rehash(struct db *w, struct str uid, struct str old_hash, struct str new_hash)
+enum iam_err store_user_rehash(struct db *w, struct str uid, struct str old_hash,
+	struct str new_hash)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_USER_REHASH);
 	enum iam_err e;

@@ -60,9 +60,11 @@ static inline void fixture_folder(struct fixture *f)
 	assert_non_null(f->arena);
 }
 
-static inline enum iam_err fixture_try_open(struct fixture *f, int fail_after, struct iam_error *err)
+static inline enum iam_err fixture_try_open(struct fixture *f, int fail_after,
+	struct iam_error *err)
 {
-	enum iam_err e = store_open(&(struct store_settings){.path = f->path, .fail_after = fail_after},
+	enum iam_err e = store_open(&(struct store_settings){.path = f->path,
+					    .fail_after = fail_after},
 		&f->store, &f->created, err);
 
 	f->w = e == IAM_OK ? store_writer(f->store) : NULL;
@@ -120,18 +122,24 @@ static inline void tx_commit(struct fixture *f)
 	assert_ok(store_commit(f->w));
 }
 
-static inline enum iam_err user_add(struct fixture *f, const char *uid, const char *description)
+static inline enum iam_err user_add(struct fixture *f, const char *uid,
+	const char *description)
 {
-	struct user user = {.uid = str_c(uid), .description = str_c(description),
-		.password_hash = STR("$hash"), .enabled = true};
+	struct user user = {.uid = str_c(uid),
+		.description = str_c(description),
+		.password_hash = STR("$hash"),
+		.enabled = true};
 
 	return store_user_add(f->w, &user);
 }
 
-static inline enum iam_err service_add(struct fixture *f, const char *uid, const char *description)
+static inline enum iam_err service_add(struct fixture *f, const char *uid,
+	const char *description)
 {
-	struct user user = {.uid = str_c(uid), .description = str_c(description),
-		.public_key = STR("PEM"), .enabled = true};
+	struct user user = {.uid = str_c(uid),
+		.description = str_c(description),
+		.public_key = STR("PEM"),
+		.enabled = true};
 
 	return store_user_add(f->w, &user);
 }
@@ -139,7 +147,9 @@ static inline enum iam_err service_add(struct fixture *f, const char *uid, const
 static inline enum iam_err group_add(struct fixture *f, const char *gid)
 {
 	return store_group_add(f->w,
-		&(struct group){.gid = str_c(gid), .description = STR("a group"), .provider_type = PROVIDER_INTERNAL});
+		&(struct group){.gid = str_c(gid),
+			.description = STR("a group"),
+			.provider_type = PROVIDER_INTERNAL});
 }
 
 /* The last row of the change set. */
@@ -191,8 +201,9 @@ static inline int64_t eyes_i64(const struct fixture *f, const char *sql)
 /* Everything that is stored, in one number; and the search index agrees with the users table. */
 static inline uint64_t eyes_digest(const struct fixture *f)
 {
-	static const char *const tables[] = {"users", "deleted_users", "groups", "group_members", "group_nesting",
-		"acls", "user_grants", "group_grants", "revocations", "audit", "counters", "meta", "migrations"};
+	static const char *const tables[] = {"users", "deleted_users", "groups",
+		"group_members", "group_nesting", "acls", "user_grants", "group_grants",
+		"revocations", "audit", "counters", "meta", "migrations"};
 	sqlite3 *db = eyes_open(f);
 	crypto_generichash_state h;
 	unsigned char out[16];
@@ -203,7 +214,8 @@ static inline uint64_t eyes_digest(const struct fixture *f)
 		sqlite3_stmt *st = NULL;
 		char sql[80];
 
-		(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY 1, 2", tables[i]);
+		(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY 1, 2",
+			tables[i]);
 		if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
 			fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 		while (sqlite3_step(st) == SQLITE_ROW) {
@@ -211,16 +223,19 @@ static inline uint64_t eyes_digest(const struct fixture *f)
 				const void *bytes = sqlite3_column_blob(st, c);
 				int n = sqlite3_column_bytes(st, c);
 
-				(void)crypto_generichash_update(&h, bytes, (unsigned long long)n);
-				(void)crypto_generichash_update(&h, (const unsigned char *)"|", 1);
+				(void)crypto_generichash_update(&h, bytes,
+					(unsigned long long)n);
+				(void)crypto_generichash_update(&h,
+					(const unsigned char *)"|", 1);
 			}
 		}
 		(void)sqlite3_finalize(st);
 	}
 	(void)crypto_generichash_final(&h, out, sizeof(out));
 	memcpy(&digest, out, sizeof(digest));
-	if (sqlite3_exec(db, "INSERT INTO user_search(user_search, rank) VALUES ('integrity-check', 1)", NULL,
-		    NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(db,
+		    "INSERT INTO user_search(user_search, rank) VALUES ('integrity-check', 1)",
+		    NULL, NULL, NULL) != SQLITE_OK)
 		fail_msg("search index: %s", sqlite3_errmsg(db));
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	return digest;

@@ -17,7 +17,9 @@ static void the_file_is_private_and_says_whose_it_is(void **state)
 	fixture_init(&f);
 	assert_int_equal(eyes_i64(&f, "PRAGMA application_id"), 0x49414d44);
 	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), 1);
-	assert_int_equal(eyes_i64(&f, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+	assert_int_equal(eyes_i64(&f,
+				 "SELECT journal_mode = 'wal' FROM pragma_journal_mode"),
+		1);
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
 		char name[96];
 		struct stat st;
@@ -98,7 +100,8 @@ static void *use_reader(void *arg)
 	struct db *mine = store_reader(s);
 	int64_t n = -1;
 
-	if (mine == NULL || mine != store_reader(s) || store_user_count(mine, &n) != IAM_OK)
+	if (mine == NULL || mine != store_reader(s) ||
+		store_user_count(mine, &n) != IAM_OK)
 		return NULL;
 	return mine;
 }
@@ -221,12 +224,14 @@ static enum iam_err job_grant(struct fixture *f)
 
 static enum iam_err job_revoke(struct fixture *f)
 {
-	return store_revocation_add(f->w, (const unsigned char *)"0123456789abcdef0123456789abcdef", 9);
+	return store_revocation_add(f->w,
+		(const unsigned char *)"0123456789abcdef0123456789abcdef", 9);
 }
 
 static enum iam_err job_audit(struct fixture *f)
 {
-	return store_audit_add(f->w, &(struct audit_row){.at_us = 1, .action = STR("x"), .actor = STR("y")});
+	return store_audit_add(f->w,
+		&(struct audit_row){.at_us = 1, .action = STR("x"), .actor = STR("y")});
 }
 
 /* One of each kind of change. */
@@ -234,8 +239,14 @@ static const struct {
 	const char *name;
 	enum iam_err (*run)(struct fixture *f);
 } jobs[] = {
-	{"add", job_add}, {"describe", job_describe}, {"password", job_password}, {"disable", job_disable},
-	{"delete", job_delete}, {"member", job_member}, {"grant", job_grant}, {"revoke", job_revoke},
+	{"add", job_add},
+	{"describe", job_describe},
+	{"password", job_password},
+	{"disable", job_disable},
+	{"delete", job_delete},
+	{"member", job_member},
+	{"grant", job_grant},
+	{"revoke", job_revoke},
 	{"audit", job_audit},
 };
 
@@ -337,7 +348,8 @@ static void a_full_disk_stops_changes_only_and_needs_no_restart(void **state)
 			store_rollback_to(f.w);
 		assert_err(store_commit(f.w), IAM_STORE_FULL);
 		/* logins go on: on readers that are there, new ones and the writer */
-		assert_ok(store_user_get(store_reader(f.store), f.arena, STR("old"), &user));
+		assert_ok(store_user_get(store_reader(f.store), f.arena, STR("old"),
+			&user));
 		assert_ok(store_user_get(f.w, f.arena, STR("old"), &user));
 		assert_int_equal(pthread_create(&thread, NULL, use_reader, f.store), 0);
 		assert_int_equal(pthread_join(thread, &theirs), 0);
@@ -363,7 +375,8 @@ static void another_programs_lock_is_busy(void **state)
 	fixture_init(&f);
 	assert_ok(db_exec(f.w, "PRAGMA busy_timeout = 20"));
 	other = eyes_open(&f);
-	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+		SQLITE_OK);
 	assert_err(store_begin(f.w), IAM_STORE_BUSY);
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	tx_begin(&f);
@@ -379,15 +392,19 @@ static void add_until_killed(const char *path, int out)
 	struct store *s = NULL;
 	bool created;
 
-	if (store_open(&(struct store_settings){.path = path}, &s, &created, NULL) != IAM_OK)
+	if (store_open(&(struct store_settings){.path = path}, &s, &created, NULL) !=
+		IAM_OK)
 		_exit(1);
 	for (int i = 0;; i++) {
 		char uid[16];
-		struct user user = {.uid = {.ptr = uid}, .password_hash = STR("h"), .enabled = true};
+		struct user user = {
+			.uid = {.ptr = uid}, .password_hash = STR("h"), .enabled = true};
 
 		user.uid.len = (size_t)snprintf(uid, sizeof(uid), "u%d", i);
-		if (store_begin(store_writer(s)) != IAM_OK || store_user_add(store_writer(s), &user) != IAM_OK ||
-			store_commit(store_writer(s)) != IAM_OK || write(out, &i, sizeof(i)) != sizeof(i))
+		if (store_begin(store_writer(s)) != IAM_OK ||
+			store_user_add(store_writer(s), &user) != IAM_OK ||
+			store_commit(store_writer(s)) != IAM_OK ||
+			write(out, &i, sizeof(i)) != sizeof(i))
 			_exit(1);
 	}
 }
@@ -417,11 +434,16 @@ static void what_was_committed_survives_kill_9(void **state)
 		(void)close(fds[0]);
 
 		fixture_open(&f);
-		assert_in_range(eyes_i64(&f, "SELECT count(*) FROM users"), last + 1, last + 2);
-		assert_int_equal(eyes_i64(&f, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+		assert_in_range(eyes_i64(&f, "SELECT count(*) FROM users"), last + 1,
+			last + 2);
+		assert_int_equal(
+			eyes_i64(&f,
+				"SELECT integrity_check = 'ok' FROM pragma_integrity_check"),
+			1);
 		(void)eyes_digest(&f);
 		fixture_close(&f);
-		eyes_exec(&f, "DELETE FROM users; INSERT INTO user_search(user_search) VALUES ('rebuild')");
+		eyes_exec(&f,
+			"DELETE FROM users; INSERT INTO user_search(user_search) VALUES ('rebuild')");
 	}
 	fixture_done(&f);
 }
@@ -434,13 +456,20 @@ static void a_statement_that_is_not_as_declared_is_refused(void **state)
 		struct db_stmt_def def;
 		const char *text;
 	} cases[] = {
-		{{"A", DB_READ, "t", "t", "SELECT uid FROM users WHERE uid = $1 AND gen = $2"}, "number of parameters"},
-		{{"B", DB_READ, "ti", "t", "SELECT uid FROM users WHERE uid = $2 AND gen = $1"}, "order of parameters"},
-		{{"C", DB_READ, "t", "t", "SELECT uid FROM users WHERE uid = ?"}, "order of parameters"},
-		{{"D", DB_READ, "", "t", "SELECT uid, gen FROM users"}, "number of columns"},
+		{{"A", DB_READ, "t", "t",
+			 "SELECT uid FROM users WHERE uid = $1 AND gen = $2"},
+			"number of parameters"},
+		{{"B", DB_READ, "ti", "t",
+			 "SELECT uid FROM users WHERE uid = $2 AND gen = $1"},
+			"order of parameters"},
+		{{"C", DB_READ, "t", "t", "SELECT uid FROM users WHERE uid = ?"},
+			"order of parameters"},
+		{{"D", DB_READ, "", "t", "SELECT uid, gen FROM users"},
+			"number of columns"},
 		{{"E", DB_READ, "", "", "DELETE FROM users"}, "READ or WRITE"},
 		{{"F", DB_WRITE, "", "t", "SELECT uid FROM users"}, "READ or WRITE"},
-		{{"G", DB_READ, "", "t", "SELECT uid FROM users; SELECT 1"}, "more than one statement"},
+		{{"G", DB_READ, "", "t", "SELECT uid FROM users; SELECT 1"},
+			"more than one statement"},
 		{{"H", DB_READ, "", "t", "SELECT nowhere FROM users"}, "no such column"},
 		{{"I", DB_READ, "", "t", "SELECT \"text\" FROM users"}, "no such column"},
 	};
@@ -454,7 +483,8 @@ static void a_statement_that_is_not_as_declared_is_refused(void **state)
 		struct iam_error err = {0};
 		void *st = NULL;
 
-		assert_err(db_driver_sqlite.prepare(conn, &cases[i].def, &st, &err), IAM_STORE);
+		assert_err(db_driver_sqlite.prepare(conn, &cases[i].def, &st, &err),
+			IAM_STORE);
 		assert_null(st);
 		if (strstr(err.text, cases[i].text) == NULL)
 			fail_msg("%s", err.text);
@@ -495,7 +525,8 @@ int main(void)
 		cmocka_unit_test(a_view_stays_as_it_was),
 		cmocka_unit_test(each_thread_has_one_reader_a_store),
 		cmocka_unit_test(a_job_that_fails_is_undone_alone),
-		cmocka_unit_test(a_transaction_that_the_database_ended_cannot_be_committed),
+		cmocka_unit_test(
+			a_transaction_that_the_database_ended_cannot_be_committed),
 		cmocka_unit_test(any_step_that_fails_leaves_no_half_of_a_change),
 		cmocka_unit_test(a_full_disk_stops_changes_only_and_needs_no_restart),
 		cmocka_unit_test(another_programs_lock_is_busy),

@@ -1,7 +1,10 @@
 /* test_migrate - numbered schema files, and the databases that are refused. */
 #include "tests/unit/store_fixture.h"
 
-#define SQL_FILE(name_, text_) {.name = (name_), .data = {.ptr = (text_), .len = sizeof(text_) - 1}}
+#define SQL_FILE(name_, text_) \
+	{ \
+		.name = (name_), .data = {.ptr = (text_), .len = sizeof(text_) - 1 } \
+	}
 
 /* The first file of this build, and what tests put behind it. */
 struct files {
@@ -31,7 +34,8 @@ static unsigned n_migrations(void)
 	return n;
 }
 
-static enum iam_err migrate(struct fixture *f, const struct files *files, struct iam_error *err)
+static enum iam_err migrate(struct fixture *f, const struct files *files,
+	struct iam_error *err)
 {
 	struct db *w = NULL;
 	enum iam_err e = db_open(&db_driver_sqlite, f->path, true, &w, err);
@@ -51,9 +55,12 @@ static void files_are_applied_once_in_order(void **state)
 	fixture_folder(&f);
 	assert_ok(migrate(&f, &files, NULL));
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), n_migrations());
-	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql", "CREATE TABLE b (x INT);");
-	files.rows[files.n++] = (struct embedded_file)SQL_FILE("postgres/0003_no.sql", "nonsense");
-	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/notes.txt", "nonsense");
+	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql",
+		"CREATE TABLE b (x INT);");
+	files.rows[files.n++] =
+		(struct embedded_file)SQL_FILE("postgres/0003_no.sql", "nonsense");
+	files.rows[files.n++] =
+		(struct embedded_file)SQL_FILE("sqlite/notes.txt", "nonsense");
 	assert_ok(migrate(&f, &files, NULL));
 	assert_ok(migrate(&f, &files, NULL));
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), 2);
@@ -75,7 +82,9 @@ static void a_file_that_fails_leaves_the_schema_before_it(void **state)
 	assert_err(migrate(&f, &files, &err), IAM_STORE);
 	assert_non_null(strstr(err.text, "0002_b.sql"));
 	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), 1);
-	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0);
+	assert_int_equal(eyes_i64(&f,
+				 "SELECT count(*) FROM sqlite_schema WHERE name = 'b'"),
+		0);
 	fixture_open(&f);
 	fixture_done(&f);
 }
@@ -140,7 +149,9 @@ static void another_programs_database_is_not_touched(void **state)
 	fixture_folder(&f);
 	eyes_exec(&f, "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)");
 	assert_refused(&f, "belongs to another program");
-	assert_int_equal(eyes_i64(&f, "SELECT journal_mode = 'delete' FROM pragma_journal_mode"), 1);
+	assert_int_equal(
+		eyes_i64(&f, "SELECT journal_mode = 'delete' FROM pragma_journal_mode"),
+		1);
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM sqlite_schema"), 1);
 	fixture_done(&f);
 }
@@ -158,9 +169,11 @@ static void garbage_and_folders_that_are_not_there_are_refused(void **state)
 		(void)fputs("this is no database; ", file);
 	assert_int_equal(fclose(file), 0);
 	assert_refused(&f, "not a database");
-	(void)snprintf(f.path + strlen(f.dir), sizeof(f.path) - strlen(f.dir), "/no/iamd.db");
+	(void)snprintf(f.path + strlen(f.dir), sizeof(f.path) - strlen(f.dir),
+		"/no/iamd.db");
 	assert_refused(&f, "No such file");
-	(void)snprintf(f.path + strlen(f.dir), sizeof(f.path) - strlen(f.dir), "/iamd.db");
+	(void)snprintf(f.path + strlen(f.dir), sizeof(f.path) - strlen(f.dir),
+		"/iamd.db");
 	fixture_done(&f);
 }
 

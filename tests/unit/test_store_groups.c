@@ -16,13 +16,17 @@ static void references_are_checked_and_doubles_refused(void **state)
 	assert_err(store_member_add(f.w, STR("g"), STR("x")), IAM_NO_USER);
 	assert_ok(store_member_add(f.w, STR("g"), STR("u")));
 	assert_err(store_member_add(f.w, STR("g"), STR("u")), IAM_IN_GROUP);
-	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_READ), IAM_NO_RESOURCE);
+	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_READ),
+		IAM_NO_RESOURCE);
 	assert_ok(store_acl_add(f.w, STR("r"), STR("d")));
 	assert_err(store_acl_add(f.w, STR("r"), STR("d")), IAM_ACL_EXISTS);
-	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("x"), IAM_READ), IAM_NO_USER);
-	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_GROUP, STR("x"), IAM_READ), IAM_NO_GROUP);
+	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("x"), IAM_READ),
+		IAM_NO_USER);
+	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_GROUP, STR("x"), IAM_READ),
+		IAM_NO_GROUP);
 	assert_ok(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_READ));
-	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_READ), IAM_PERMISSION_EXISTS);
+	assert_err(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_READ),
+		IAM_PERMISSION_EXISTS);
 	assert_ok(store_grant_add(f.w, STR("r"), IAM_SUBJECT_USER, STR("u"), IAM_FULL));
 	assert_ok(store_grant_add(f.w, STR("r"), IAM_SUBJECT_GROUP, STR("g"), IAM_READ));
 	/* user, and then one row for each change of the model that went through */
@@ -40,7 +44,8 @@ static bool group_text(const struct group *g, void *ctx)
 
 static bool grant_text(const struct grant_row *g, void *ctx)
 {
-	sb_addf(ctx, "%.*s:%.*s(%.*s)=%s ", STR_FMT(g->gid.ptr == NULL ? STR("-") : g->gid), STR_FMT(g->rid),
+	sb_addf(ctx, "%.*s:%.*s(%.*s)=%s ",
+		STR_FMT(g->gid.ptr == NULL ? STR("-") : g->gid), STR_FMT(g->rid),
 		STR_FMT(g->description), iam_action_name(g->action));
 	return true;
 }
@@ -66,21 +71,29 @@ static void a_users_groups_and_permissions_are_its_own(void **state)
 	assert_ok(store_acl_add(f.w, STR("r:a"), STR("A")));
 	assert_ok(store_grant_add(f.w, STR("r:b"), IAM_SUBJECT_USER, STR("u"), IAM_FULL));
 	assert_ok(store_grant_add(f.w, STR("r:b"), IAM_SUBJECT_USER, STR("u"), IAM_READ));
-	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_USER, STR("u"), IAM_DELETE));
-	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_USER, STR("other"), IAM_FULL));
-	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_GROUP, STR("g1"), IAM_CREATE));
-	assert_ok(store_grant_add(f.w, STR("r:b"), IAM_SUBJECT_GROUP, STR("g2"), IAM_UPDATE));
-	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_GROUP, STR("g3"), IAM_FULL));
+	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_USER, STR("u"),
+		IAM_DELETE));
+	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_USER, STR("other"),
+		IAM_FULL));
+	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_GROUP, STR("g1"),
+		IAM_CREATE));
+	assert_ok(store_grant_add(f.w, STR("r:b"), IAM_SUBJECT_GROUP, STR("g2"),
+		IAM_UPDATE));
+	assert_ok(store_grant_add(f.w, STR("r:a"), IAM_SUBJECT_GROUP, STR("g3"),
+		IAM_FULL));
 	tx_commit(&f);
 
 	assert_ok(store_user_groups(store_reader(f.store), STR("u"), group_text, &t));
 	assert_str(sb_str(&t), "g1/a group/internal g2/a group/internal ");
 	sb_reset(&t);
-	assert_ok(store_user_permissions(store_reader(f.store), STR("u"), grant_text, &t));
-	assert_str(sb_str(&t), "-:r:a(A)=delete -:r:b(B)=read -:r:b(B)=full "
-				    "g1:r:a(A)=create g2:r:b(B)=update ");
+	assert_ok(store_user_permissions(store_reader(f.store), STR("u"), grant_text,
+		&t));
+	assert_str(sb_str(&t),
+		"-:r:a(A)=delete -:r:b(B)=read -:r:b(B)=full "
+		"g1:r:a(A)=create g2:r:b(B)=update ");
 	sb_reset(&t);
-	assert_ok(store_user_permissions(store_reader(f.store), STR("nobody"), grant_text, &t));
+	assert_ok(store_user_permissions(store_reader(f.store), STR("nobody"), grant_text,
+		&t));
 	assert_str(sb_str(&t), "");
 	fixture_done(&f);
 }
@@ -100,10 +113,12 @@ static void the_model_holds_groups_nesting_members_and_grants(void **state)
 	assert_ok(store_member_add(f.w, STR("inner"), STR("u")));
 	assert_ok(store_acl_add(f.w, STR("r"), STR("")));
 	assert_ok(store_acl_add(f.w, STR("q"), STR("")));
-	assert_ok(store_grant_add(f.w, STR("r"), IAM_SUBJECT_GROUP, STR("outer"), IAM_UPDATE));
+	assert_ok(store_grant_add(f.w, STR("r"), IAM_SUBJECT_GROUP, STR("outer"),
+		IAM_UPDATE));
 	assert_ok(store_grant_add(f.w, STR("q"), IAM_SUBJECT_USER, STR("u"), IAM_FULL));
 	tx_commit(&f);
-	eyes_exec(&f, "INSERT INTO group_nesting (gid, sub_gid) VALUES ('outer', 'inner')");
+	eyes_exec(&f,
+		"INSERT INTO group_nesting (gid, sub_gid) VALUES ('outer', 'inner')");
 
 	assert_ok(store_model_load(store_reader(f.store), m));
 	assert_ok(iam_snapshot_build(m, &s));
@@ -129,15 +144,18 @@ static bool left_without(struct fixture *f, const char *uid)
 static void bootstrap_both(struct fixture *f)
 {
 	assert_ok(store_bootstrap(f->store,
-		&(struct bootstrap){.superuser_uid = STR("admin"), .superuser_password_hash = STR("$6$x"),
-			.service_uid = STR("svc"), .service_public_key = STR("PEM")},
+		&(struct bootstrap){.superuser_uid = STR("admin"),
+			.superuser_password_hash = STR("$6$x"),
+			.service_uid = STR("svc"),
+			.service_public_key = STR("PEM")},
 		NULL));
 }
 
 static void the_last_superuser_who_can_log_in_is_seen(void **state)
 {
 	struct fixture f;
-	struct user remote = {.uid = STR("dir"), .provider_type = PROVIDER_LDAP, .enabled = true};
+	struct user remote = {
+		.uid = STR("dir"), .provider_type = PROVIDER_LDAP, .enabled = true};
 
 	(void)state;
 	fixture_init(&f);
@@ -154,15 +172,18 @@ static void the_last_superuser_who_can_log_in_is_seen(void **state)
 	assert_ok(store_member_add(f.w, STR("nested"), STR("dir")));
 	assert_false(left_without(&f, "admin"));
 	tx_commit(&f);
-	eyes_exec(&f, "INSERT INTO group_nesting (gid, sub_gid) VALUES ('superusers', 'nested'),"
-		      " ('nested', 'superusers')");
+	eyes_exec(&f,
+		"INSERT INTO group_nesting (gid, sub_gid) VALUES ('superusers', 'nested'),"
+		" ('nested', 'superusers')");
 	tx_begin(&f);
 	assert_true(left_without(&f, "admin"));
 	assert_ok(store_user_delete(f.w, STR("dir")));
 	assert_false(left_without(&f, "admin"));
 	/* a direct grant of any action counts; a user without a way to log in does not */
-	assert_ok(store_user_add(f.w, &(struct user){.uid = STR("mute"), .enabled = true}));
-	assert_ok(store_grant_add(f.w, STR("dcos:superuser"), IAM_SUBJECT_USER, STR("mute"), IAM_READ));
+	assert_ok(store_user_add(f.w,
+		&(struct user){.uid = STR("mute"), .enabled = true}));
+	assert_ok(store_grant_add(f.w, STR("dcos:superuser"), IAM_SUBJECT_USER,
+		STR("mute"), IAM_READ));
 	assert_false(left_without(&f, "admin"));
 	assert_ok(store_user_set_password(f.w, STR("mute"), STR("h")));
 	assert_true(left_without(&f, "admin"));
@@ -191,14 +212,20 @@ static void bootstrap_makes_everything_once(void **state)
 	assert_str(user.description, "Bootstrap superuser");
 	assert_str(user.password_hash, "$6$x");
 	assert_ok(store_user_get(f.w, f.arena, STR("svc"), &user));
-	assert_str(user.description, "Superuser service account defined via DC/OS config");
+	assert_str(user.description,
+		"Superuser service account defined via DC/OS config");
 	assert_true(user_is_service(&user));
 	assert_ok(store_revision(f.w, &revision));
 	assert_int_equal(revision, 1);
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM audit"), 3);
-	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM group_grants JOIN acls USING (rid) WHERE gid ="
-		" 'superusers' AND rid = 'dcos:superuser' AND action = 4 AND description = 'Superuser ACL'"), 1);
-	assert_err(store_bootstrap(f.store, &(struct bootstrap){.superuser_uid = STR_NONE}, &err), IAM_EXISTS);
+	assert_int_equal(
+		eyes_i64(&f,
+			"SELECT count(*) FROM group_grants JOIN acls USING (rid) WHERE gid ="
+			" 'superusers' AND rid = 'dcos:superuser' AND action = 4 AND description = 'Superuser ACL'"),
+		1);
+	assert_err(store_bootstrap(f.store,
+			   &(struct bootstrap){.superuser_uid = STR_NONE}, &err),
+		IAM_EXISTS);
 	fixture_close(&f);
 	fixture_open(&f);
 	assert_false(f.created);
@@ -213,7 +240,9 @@ static void bootstrap_refuses_halves_and_bad_ids(void **state)
 		{.service_uid = {"a", 1}},
 		{.service_public_key = {"a", 1}},
 		{.superuser_uid = {"a b", 3}, .superuser_password_hash = {"x", 1}},
-		{.superuser_uid = {"a", 1}, .superuser_password_hash = {"x", 1}, .service_uid = {"a", 1},
+		{.superuser_uid = {"a", 1},
+			.superuser_password_hash = {"x", 1},
+			.service_uid = {"a", 1},
 			.service_public_key = {"x", 1}},
 	};
 	struct fixture f;
@@ -244,7 +273,8 @@ static void a_bootstrap_that_fails_at_any_step_leaves_a_new_store(void **state)
 
 		db_fail_after(f.w, n);
 		e = store_bootstrap(f.store,
-			&(struct bootstrap){.superuser_uid = STR("admin"), .superuser_password_hash = STR("$6$x")},
+			&(struct bootstrap){.superuser_uid = STR("admin"),
+				.superuser_password_hash = STR("$6$x")},
 			NULL);
 		db_fail_after(f.w, 0);
 		if (e == IAM_OK)

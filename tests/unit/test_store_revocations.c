@@ -36,7 +36,8 @@ static void the_later_expiry_stays_and_never_is_the_latest(void **state)
 {
 	static const struct {
 		int64_t first, second, expected;
-	} cases[] = {{100, 200, 200}, {200, 100, 200}, {100, 0, 0}, {0, 100, 0}, {100, 100, 100}};
+	} cases[] = {{100, 200, 200}, {200, 100, 200}, {100, 0, 0}, {0, 100, 0},
+		{100, 100, 100}};
 	struct fixture f;
 
 	(void)state;

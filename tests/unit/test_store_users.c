@@ -12,8 +12,11 @@ static struct user get(struct fixture *f, const char *uid)
 static void a_user_comes_back_as_it_was_added(void **state)
 {
 	struct fixture f;
-	struct user add = {.uid = STR("u@x.org"), .description = STR("Zoë \"quoted\" 'it' %_"),
-		.provider_type = PROVIDER_OIDC, .provider_id = STR("https://idp"), .enabled = true};
+	struct user add = {.uid = STR("u@x.org"),
+		.description = STR("Zoë \"quoted\" 'it' %_"),
+		.provider_type = PROVIDER_OIDC,
+		.provider_id = STR("https://idp"),
+		.enabled = true};
 	struct user user;
 
 	(void)state;
@@ -28,11 +31,14 @@ static void a_user_comes_back_as_it_was_added(void **state)
 	assert_str(user.provider_id, "https://idp");
 	assert_null(user.password_hash.ptr);
 	assert_null(user.public_key.ptr);
-	assert_true(user.enabled && !user.raised && user_is_remote(&user) && !user_is_service(&user));
+	assert_true(user.enabled && !user.raised && user_is_remote(&user) &&
+		!user_is_service(&user));
 	assert_true(user.gen == add.gen && user.gen > 0);
-	assert_true(user.created_at_ms == add.created_at_ms && user.created_at_ms > 1600000000000);
+	assert_true(user.created_at_ms == add.created_at_ms &&
+		user.created_at_ms > 1600000000000);
 	assert_int_equal(user.last_login_ms, 0);
-	assert_err(store_user_get(store_reader(f.store), f.arena, STR("U@x.org"), &user), IAM_NO_USER);
+	assert_err(store_user_get(store_reader(f.store), f.arena, STR("U@x.org"), &user),
+		IAM_NO_USER);
 	fixture_done(&f);
 }
 
@@ -66,10 +72,18 @@ static void every_raise_takes_a_fresh_generation_and_is_noted(void **state)
 		const struct change *c;
 
 		switch (step) {
-		case 0: assert_ok(store_user_set_password(f.w, STR("u"), STR("h2"))); break;
-		case 1: assert_ok(store_user_set_public_key(f.w, STR("u"), STR("pem"))); break;
-		case 2: assert_ok(store_user_end_sessions(f.w, STR("u"))); break;
-		default: assert_ok(store_user_set_enabled(f.w, STR("u"), false)); break;
+		case 0:
+			assert_ok(store_user_set_password(f.w, STR("u"), STR("h2")));
+			break;
+		case 1:
+			assert_ok(store_user_set_public_key(f.w, STR("u"), STR("pem")));
+			break;
+		case 2:
+			assert_ok(store_user_end_sessions(f.w, STR("u")));
+			break;
+		default:
+			assert_ok(store_user_set_enabled(f.w, STR("u"), false));
+			break;
 		}
 		c = last_change(&f);
 		assert_int_equal(c->kind, CHANGE_SESSION);
@@ -99,7 +113,8 @@ static void descriptions_rehashes_and_login_times_raise_nothing(void **state)
 	n_changes = store_changes(f.w)->len;
 	assert_ok(store_user_set_description(f.w, STR("u"), STR("after")));
 	assert_ok(store_user_rehash(f.w, STR("u"), STR("$hash"), STR("$new")));
-	assert_err(store_user_rehash(f.w, STR("u"), STR("$hash"), STR("$other")), IAM_CONFLICT);
+	assert_err(store_user_rehash(f.w, STR("u"), STR("$hash"), STR("$other")),
+		IAM_CONFLICT);
 	assert_ok(store_user_touch_login(f.w, STR("u"), 1234));
 	assert_int_equal(store_changes(f.w)->len, n_changes);
 	tx_commit(&f);
@@ -181,8 +196,10 @@ static void deleting_takes_memberships_and_grants_along(void **state)
 	assert_int_equal(store_changes(f.w)->rows[1].kind, CHANGE_SESSION_GONE);
 	assert_int_equal(store_changes(f.w)->rows[2].kind, CHANGE_ACL);
 	tx_commit(&f);
-	assert_int_equal(eyes_i64(&f, "SELECT (SELECT count(*) FROM group_members)"
-				      " + (SELECT count(*) FROM user_grants)"), 0);
+	assert_int_equal(eyes_i64(&f,
+				 "SELECT (SELECT count(*) FROM group_members)"
+				 " + (SELECT count(*) FROM user_grants)"),
+		0);
 	(void)eyes_digest(&f);
 	fixture_done(&f);
 }
@@ -270,11 +287,17 @@ static void search_finds_exact_then_prefix_then_substring(void **state)
 	assert_list(&f, (struct user_query){.q = STR("ops")}, "b ops ops-b a zz-ops ");
 	assert_list(&f, (struct user_query){.q = STR("OPS")}, "b ops ops-b a zz-ops ");
 	assert_list(&f, (struct user_query){.q = STR("op")}, "b ops ops-b a zz-ops ");
-	assert_list(&f, (struct user_query){.q = STR("ops"), .service = true}, "ops-svc ");
+	assert_list(&f, (struct user_query){.q = STR("ops"), .service = true},
+		"ops-svc ");
 	assert_list(&f, (struct user_query){.q = STR("ops"), .limit = 2}, "b ops ");
-	assert_list(&f, (struct user_query){.q = STR("ops"), .limit = 2, .after = STR("ops")}, "ops-b a ");
-	assert_list(&f, (struct user_query){.q = STR("op"), .limit = 2, .after = STR("b")}, "ops ops-b ");
-	assert_list(&f, (struct user_query){.q = STR("op"), .after = STR("ops-b")}, "a zz-ops ");
+	assert_list(&f,
+		(struct user_query){.q = STR("ops"), .limit = 2, .after = STR("ops")},
+		"ops-b a ");
+	assert_list(&f,
+		(struct user_query){.q = STR("op"), .limit = 2, .after = STR("b")},
+		"ops ops-b ");
+	assert_list(&f, (struct user_query){.q = STR("op"), .after = STR("ops-b")},
+		"a zz-ops ");
 	assert_list(&f, (struct user_query){.q = STR("ops"), .after = STR("zz-ops")}, "");
 	assert_list(&f, (struct user_query){.q = STR("")}, "a b c d ops ops-b zz-ops ");
 	fixture_done(&f);
@@ -285,10 +308,28 @@ static void search_takes_its_text_literally(void **state)
 	static const struct {
 		const char *q, *expected;
 	} cases[] = {
-		{"50%_of", "c "}, {"%", "c "}, {"_", "c "}, {"\"all\"", "c "}, {"\"", "c "}, {"'", "c "},
-		{" * NEAR(x)", "c "}, {"ops OR a", ""}, {"ops*", ""}, {"^ops", ""}, {"uid_folded:ops", ""},
-		{"\\", ""}, {"\"\"\"", ""}, {"- ", ""}, {"ops\" OR \"team", ""}, {"of ärger", "d "},
-		{"ÄRGER", "d "}, {"été", "d "}, {"σας", "d "}, {"ПРИВЕТ", "d "}, {"ёж", "d "}, {"arger", ""},
+		{"50%_of", "c "},
+		{"%", "c "},
+		{"_", "c "},
+		{"\"all\"", "c "},
+		{"\"", "c "},
+		{"'", "c "},
+		{" * NEAR(x)", "c "},
+		{"ops OR a", ""},
+		{"ops*", ""},
+		{"^ops", ""},
+		{"uid_folded:ops", ""},
+		{"\\", ""},
+		{"\"\"\"", ""},
+		{"- ", ""},
+		{"ops\" OR \"team", ""},
+		{"of ärger", "d "},
+		{"ÄRGER", "d "},
+		{"été", "d "},
+		{"σας", "d "},
+		{"ПРИВЕТ", "d "},
+		{"ёж", "d "},
+		{"arger", ""},
 	};
 	struct fixture f;
 
@@ -297,7 +338,8 @@ static void search_takes_its_text_literally(void **state)
 	add_search_users(&f);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		print_message("# %s\n", cases[i].q);
-		assert_list(&f, (struct user_query){.q = str_c(cases[i].q)}, cases[i].expected);
+		assert_list(&f, (struct user_query){.q = str_c(cases[i].q)},
+			cases[i].expected);
 	}
 	assert_list(&f, (struct user_query){.q = {.ptr = "ops\0x", .len = 5}}, "");
 	fixture_done(&f);
@@ -340,10 +382,16 @@ static void too_long_or_malformed_a_text_is_refused(void **state)
 	(void)state;
 	fixture_init(&f);
 	memset(text, '"', sizeof(text));
-	assert_err(store_user_list(f.w, &(struct user_query){.limit = 1, .q = {text, sizeof(text)}}, gather, &r),
+	assert_err(store_user_list(f.w,
+			   &(struct user_query){.limit = 1, .q = {text, sizeof(text)}},
+			   gather, &r),
 		IAM_BAD_DATA);
-	assert_ok(store_user_list(f.w, &(struct user_query){.limit = 1, .q = {text, sizeof(text) - 1}}, gather, &r));
-	assert_err(store_user_list(f.w, &(struct user_query){.limit = 1, .q = STR("abc\xc3")}, gather, &r),
+	assert_ok(store_user_list(f.w,
+		&(struct user_query){.limit = 1, .q = {text, sizeof(text) - 1}}, gather,
+		&r));
+	assert_err(store_user_list(f.w,
+			   &(struct user_query){.limit = 1, .q = STR("abc\xc3")}, gather,
+			   &r),
 		IAM_BAD_DATA);
 	fixture_done(&f);
 }
@@ -386,7 +434,8 @@ static void pages_of_few_and_many_matches_are_complete(void **state)
 		char uid[16];
 
 		(void)snprintf(uid, sizeof(uid), "u%04d", (i * 7919) % 3000);
-		assert_ok(user_add(&f, uid, i % 100 == 0 ? "this user is rare" : "this user is not"));
+		assert_ok(user_add(&f, uid,
+			i % 100 == 0 ? "this user is rare" : "this user is not"));
 	}
 	assert_ok(store_commit(f.w));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -395,7 +444,8 @@ static void pages_of_few_and_many_matches_are_complete(void **state)
 		do {
 			p.in_page = 0;
 			assert_ok(store_user_list(store_reader(f.store),
-				&(struct user_query){.q = str_c(cases[i].q), .limit = 7,
+				&(struct user_query){.q = str_c(cases[i].q),
+					.limit = 7,
 					.after = {.ptr = p.last, .len = p.last_len}},
 				count_page, &p));
 		} while (p.in_page == 7);
@@ -404,7 +454,8 @@ static void pages_of_few_and_many_matches_are_complete(void **state)
 	fixture_done(&f);
 }
 
-static bool count_session(struct str uid, bool enabled, int64_t gen, bool raised, void *ctx)
+static bool count_session(struct str uid, bool enabled, int64_t gen, bool raised,
+	void *ctx)
 {
 	size_t *n = ctx;
 
@@ -438,7 +489,8 @@ static void names_of_provider_types_parse_back(void **state)
 
 	(void)state;
 	for (int t = 0; t < PROVIDER_TYPE_COUNT; t++) {
-		assert_true(provider_type_parse(str_c(provider_type_name((enum provider_type)t)), &type));
+		assert_true(provider_type_parse(
+			str_c(provider_type_name((enum provider_type)t)), &type));
 		assert_int_equal(type, t);
 	}
 	assert_false(provider_type_parse(STR(""), &type));
@@ -454,7 +506,8 @@ int main(void)
 		cmocka_unit_test(every_raise_takes_a_fresh_generation_and_is_noted),
 		cmocka_unit_test(descriptions_rehashes_and_login_times_raise_nothing),
 		cmocka_unit_test(changing_an_unknown_user_says_so),
-		cmocka_unit_test(a_uid_that_comes_back_counts_as_raised_also_after_a_restart),
+		cmocka_unit_test(
+			a_uid_that_comes_back_counts_as_raised_also_after_a_restart),
 		cmocka_unit_test(deleting_takes_memberships_and_grants_along),
 		cmocka_unit_test(lists_are_in_byte_order_by_kind_and_page),
 		cmocka_unit_test(search_finds_exact_then_prefix_then_substring),
