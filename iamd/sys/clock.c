@@ -6,13 +6,13 @@
  */
 #include "iamd/sys/clock.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 /* LIMIT: texts cover the years 0000-9999; other times are shown as the nearest end. */
 #define YEAR_0000_US (-62167219200LL * 1000000)
 #define YEAR_9999_US (253402300800LL * 1000000 - 1)
+#define DAY_US       (86400ull * 1000000)
 
 static int64_t clock_us(clockid_t id)
 {
@@ -43,12 +43,38 @@ int64_t clock_mono_ms(void)
 	return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+/* `digits` decimal digits of value, with leading zeros. Returns what follows them. */
+static char *put_digits(char *at, unsigned digits, uint64_t value, char then)
+{
+	for (unsigned i = digits; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	at[digits] = then;
+	return at + digits + 1;
+}
+
+/*
+ * The day's date in the proleptic Gregorian calendar, from its number since -0400-03-01 (counting
+ * years from March puts the leap day last). By hand because a line of the access log needs it and
+ * gmtime_r() with snprintf() costs a microsecond.
+ */
+static char *put_date(char *at, uint64_t day)
+{
+	uint64_t era = day / 146097;
+	uint64_t of_era = day % 146097;
+	uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	uint64_t month = (5 * of_year + 2) / 153; /* 0: March */
+
+	at = put_digits(at, 4, year + era * 400 + (month >= 10) - 400, '-');
+	at = put_digits(at, 2, month < 10 ? month + 3 : month - 9, '-');
+	return put_digits(at, 2, of_year - (153 * month + 2) / 5 + 1, 'T');
+}
+
 void clock_iso_us(int64_t epoch_us, char *buf, size_t size)
 {
-	struct tm tm = {0};
-	char text[80];
-	int64_t us;
-	time_t seconds;
+	char text[32];
+	char *at = text;
+	uint64_t us, second;
 	size_t len;
 
 	if (size == 0)
@@ -57,20 +83,15 @@ void clock_iso_us(int64_t epoch_us, char *buf, size_t size)
 		epoch_us = YEAR_0000_US;
 	if (epoch_us > YEAR_9999_US)
 		epoch_us = YEAR_9999_US;
-	us = epoch_us % 1000000;
-	seconds = epoch_us / 1000000;
-	if (us < 0) { /* C rounds towards zero; before 1970 we need the second before */
-		us += 1000000;
-		seconds--;
-	}
-	if (gmtime_r(&seconds, &tm) == NULL) {
-		buf[0] = '\0';
-		return;
-	}
-	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-		(tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		tm.tm_min, tm.tm_sec, (int)us);
-	len = strlen(text);
+	/* 60 days after a March 1, 400 years earlier: nothing is negative. */
+	us = (uint64_t)(epoch_us - YEAR_0000_US) + (146097 - 60) * DAY_US;
+	second = us / 1000000 % 86400;
+	at = put_date(at, us / DAY_US);
+	at = put_digits(at, 2, second / 3600, ':');
+	at = put_digits(at, 2, second / 60 % 60, ':');
+	at = put_digits(at, 2, second % 60, '.');
+	at = put_digits(at, 6, us % 1000000, 'Z');
+	len = (size_t)(at - text);
 	if (len >= size)
 		len = size - 1;
 	memcpy(buf, text, len);

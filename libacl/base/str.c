@@ -298,21 +298,41 @@ void sb_add_char(struct sb *sb, char c)
 
 void sb_addf(struct sb *sb, const char *fmt, ...)
 {
+	size_t room = sb->failed ? 0 : sb->cap - sb->len;
 	va_list args;
 	va_list again;
 	int len;
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, fmt, args);
+	/* Most texts fit into what is there; one that does not is formatted a second time. */
+	len = vsnprintf(room > 0 ? sb->ptr + sb->len : NULL, room, fmt, args);
 	va_end(args);
-	if (len < 0)
+	if (len < 0) {
 		sb->failed = true;
-	else if (reserve(sb, (size_t)len)) {
-		(void)vsnprintf(sb->ptr + sb->len, (size_t)len + 1, fmt, again);
+	} else if (reserve(sb, (size_t)len)) {
+		if ((size_t)len >= room)
+			(void)vsnprintf(sb->ptr + sb->len, (size_t)len + 1, fmt, again);
 		sb->len += (size_t)len;
+	} else if (room > 0) {
+		sb->ptr[sb->len] = '\0';
 	}
 	va_end(again);
+}
+
+void sb_add_int(struct sb *sb, int64_t value)
+{
+	uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (value < 0)
+		text[--at] = '-';
+	sb_add(sb, (struct str){.ptr = text + at, .len = sizeof(text) - at});
 }
 
 void sb_reset(struct sb *sb)

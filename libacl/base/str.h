@@ -77,6 +77,8 @@ void sb_done(struct sb *sb);
 void sb_add(struct sb *sb, struct str s);
 void sb_add_c(struct sb *sb, const char *s);
 void sb_add_char(struct sb *sb, char c);
+/* Decimal. */
+void sb_add_int(struct sb *sb, int64_t value);
 void sb_addf(struct sb *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Empties it, keeps the memory and clears `failed`. */

@@ -155,6 +155,47 @@ static void numbers_are_whole_strings_within_bounds(void **state)
 	assert_false(str_to_i64(STR_NONE, 0, 9, &(int64_t){0}));
 }
 
+static void integers_are_added_in_decimal(void **state)
+{
+	static const struct {
+		int64_t value;
+		const char *text;
+	} cases[] = {
+		{0, "0"},
+		{9, "9"},
+		{10, "10"},
+		{-1, "-1"},
+		{1234567890, "1234567890"},
+		{INT64_MAX, "9223372036854775807"},
+		{INT64_MIN, "-9223372036854775808"},
+	};
+	struct sb sb;
+
+	(void)state;
+	sb_init_heap(&sb, 100);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sb_reset(&sb);
+		sb_add_int(&sb, cases[i].value);
+		assert_string_equal(sb_str(&sb).ptr, cases[i].text);
+	}
+	sb_done(&sb);
+}
+
+static void formatted_text_that_needs_more_room_is_whole(void **state)
+{
+	struct sb sb;
+
+	(void)state;
+	sb_init_heap(&sb, 1000);
+	for (int i = 0; i < 50; i++)
+		sb_addf(&sb, "%03d-%s", i, "abcdefg");
+	assert_int_equal(sb_str(&sb).len, 50 * 11);
+	assert_memory_equal(sb_str(&sb).ptr + 49 * 11, "049-abcdefg", 12);
+	sb_addf(&sb, "%500s", "too long");
+	assert_null(sb_str(&sb).ptr);
+	sb_done(&sb);
+}
+
 /* The same steps on the heap and in an arena. */
 static void build_and_overflow(struct sb *sb)
 {
@@ -296,6 +337,8 @@ static void the_hash_depends_on_every_byte_and_on_the_seed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(integers_are_added_in_decimal),
+		cmocka_unit_test(formatted_text_that_needs_more_room_is_whole),
 		cmocka_unit_test(equality_tells_absent_from_empty),
 		cmocka_unit_test(order_is_of_bytes_then_length),
 		cmocka_unit_test(pieces_are_clamped),
