@@ -3,15 +3,16 @@
  *
  * Does: the list of parked calls, cancelling them, gathering a body, making pieces.
  * Does not: know the HTTP library; waking a connection is a function it was given.
- * Invariants: exactly one of loop and job may touch req and out at any time, but for a cancelled
- * call, which the loop leaves alone. A call is freed once: by the loop, or, as an orphan, by the
- * job. The call lives in the arena of its request.
+ * Invariants: exactly one of loop and job may touch req and out at any time, but for a
+ * cancelled call, which the loop leaves alone. A call is freed once: by the loop, or, as
+ * an orphan, by the job. The call lives in the arena of its request.
  */
 #include "iamd/http/call.h"
 
-#include <sodium.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <sodium.h>
 
 /* LIMIT: a piece may exceed its target by the rows added last. */
 #define PIECE_MAX_BYTES ((size_t)4 * RESP_PIECE_BYTES)

@@ -1,10 +1,11 @@
 /*
  * call - one request on its way through the server, and who owns it meanwhile.
  *
- * A call belongs to its event loop; while parked it belongs to the job that will unpark it. The
- * HTTP library cannot end while a connection is parked, so the end of a drain cancels: the loop
- * gets its connection back and answers 503 without looking at the request, which the job frees when
- * it is done. Parking is thread-safe; all else is the owner's.
+ * A call belongs to its event loop; while parked it belongs to the job that will unpark
+ * it. The HTTP library cannot end while a connection is parked, so the end of a drain
+ * cancels: the loop gets its connection back and answers 503 without looking at the
+ * request, which the job frees when it is done. Parking is thread-safe; all else is the
+ * owner's.
  */
 #ifndef HTTP_CALL_H
 #define HTTP_CALL_H
@@ -89,8 +90,8 @@ bool call_take_body(struct call *c, const char *data, size_t size);
 void call_body_done(struct call *c);
 
 /*
- * Has the next piece of the stream made on the SLOW lane; the call is parked. False: the lane is
- * full or closing, and the call still parked.
+ * Has the next piece of the stream made on the SLOW lane; the call is parked. False: the
+ * lane is full or closing, and the call still parked.
  */
 bool call_make_piece(struct call *c, struct lanes *lanes);
 /* The same, here and now. */

@@ -3,8 +3,9 @@
  *
  * Does: phases, deadlines, cutting by shutdown(2), counts per address.
  * Does not: close descriptors (the loops own them) or look at bytes.
- * Invariants: a connection in the list has an open descriptor, since it leaves the list, under the
- * same lock that a sweep holds, before its loop closes it. Lock order: list, then connection.
+ * Invariants: a connection in the list has an open descriptor, since it leaves the list,
+ * under the same lock that a sweep holds, before its loop closes it. Lock order: list,
+ * then connection.
  */
 #include "iamd/http/conn_watch.h"
 
@@ -30,7 +31,7 @@ struct address {
 struct watch_conn {
 	struct watch_conn *prev, *next; /* the list's lock */
 	struct watch *watch;
-	struct address *address;        /* NULL: not counted */
+	struct address *address; /* NULL: not counted */
 	int fd;
 	pthread_mutex_t phase_lock; /* what follows */
 	enum phase phase;
@@ -237,8 +238,9 @@ void watch_work(struct watch_conn *c)
 
 void watch_send(struct watch_conn *c, int64_t now_ms, uint64_t bytes)
 {
-	enter(c, PHASE_SEND, now_ms + c->watch->idle_timeout_ms +
-		(int64_t)(bytes / WATCH_BYTES_PER_S) * 1000);
+	enter(c, PHASE_SEND,
+		now_ms + c->watch->idle_timeout_ms +
+			(int64_t)(bytes / WATCH_BYTES_PER_S) * 1000);
 }
 
 void watch_idle(struct watch_conn *c, int64_t now_ms)

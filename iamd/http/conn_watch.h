@@ -2,8 +2,9 @@
  * conn_watch - which connections are open, what each is waiting for, and until when.
  *
  * Absolute deadlines: a byte a second does not extend them. The loops tell the phase, the
- * maintenance thread cuts what is late by shutdown(2), which the loop then sees as an end of file.
- * Also counts connections per address. Thread-safe; a connection's phase is told by its own loop.
+ * maintenance thread cuts what is late by shutdown(2), which the loop then sees as an end
+ * of file. Also counts connections per address. Thread-safe; a connection's phase is told
+ * by its own loop.
  */
 #ifndef HTTP_CONN_WATCH_H
 #define HTTP_CONN_WATCH_H
@@ -12,7 +13,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* LIMIT: a body brings at least this after its first 5 s; an answer is taken at least this fast. */
+/*
+ * LIMIT: a body brings at least this after its first 5 s; an answer is taken at least
+ * this fast.
+ */
 #define WATCH_BYTES_PER_S 1024
 #define WATCH_BODY_GRACE_MS 5000
 
@@ -25,10 +29,16 @@ struct watch *watch_new(int64_t header_timeout_ms, int64_t idle_timeout_ms,
 /* No connection may be left. NULL is fine. */
 void watch_free(struct watch *w);
 
-/* May this address open one more? IPv6 is counted by /64. Unix sockets and loopback always may. */
+/*
+ * May this address open one more? IPv6 is counted by /64. Unix sockets and loopback
+ * always may.
+ */
 bool watch_may_accept(struct watch *w, const struct sockaddr *peer);
 
-/* A connection begins, waiting for its header. NULL without memory. It owns nothing of fd. */
+/*
+ * A connection begins, waiting for its header. NULL without memory. It owns nothing of
+ * fd.
+ */
 struct watch_conn *watch_open(struct watch *w, int fd, const struct sockaddr *peer);
 /* It ends; call before the descriptor is closed. NULL is fine. */
 void watch_close(struct watch *w, struct watch_conn *c);

@@ -3,8 +3,8 @@
  *
  * Does: find a cookie by its exact name, format Set-Cookie values.
  * Does not: check what a cookie's value means, or keep any state.
- * Invariant: tokens are base64url and dots, so they need no quoting; what a user chose (uid,
- * description) goes out as base64 only.
+ * Invariant: tokens are base64url and dots, so they need no quoting; what a user chose
+ * (uid, description) goes out as base64 only.
  */
 #include "iamd/http/cookie.h"
 
@@ -26,7 +26,8 @@ struct str cookie_find(struct str header, const char *name)
 		if (value.ptr == NULL || !str_eq_c(key, name))
 			continue;
 		value = str_trim(value);
-		if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+		if (value.len >= 2 && value.ptr[0] == '"' &&
+			value.ptr[value.len - 1] == '"')
 			value = str_sub(value, 1, value.len - 1);
 		return value;
 	}
@@ -35,7 +36,8 @@ struct str cookie_find(struct str header, const char *name)
 
 struct str cookie_auth(struct arena *a, struct str token, int64_t max_age_s, bool secure)
 {
-	return arena_fmt(a, COOKIE_AUTH "=%.*s; HttpOnly; Max-Age=%lld; Path=/; SameSite=Lax%s",
+	return arena_fmt(a,
+		COOKIE_AUTH "=%.*s; HttpOnly; Max-Age=%lld; Path=/; SameSite=Lax%s",
 		STR_FMT(token), (long long)max_age_s, secure ? "; Secure" : "");
 }
 
@@ -62,15 +64,18 @@ struct str cookie_info(struct arena *a, struct str uid, struct str description,
 		return STR_NONE;
 	sodium_bin2base64(b64,
 		sodium_base64_ENCODED_LEN(text.len, sodium_base64_VARIANT_ORIGINAL),
-		(const unsigned char *)text.ptr, text.len, sodium_base64_VARIANT_ORIGINAL);
-	quote = str_find(str_c(b64), '=') >= 0 || str_find(str_c(b64), '/') >= 0 ? "\"" : "";
-	return arena_fmt(a, COOKIE_INFO "=%s%s%s; Max-Age=%lld; Path=/; SameSite=Lax%s", quote,
-		b64, quote, (long long)max_age_s, secure ? "; Secure" : "");
+		(const unsigned char *)text.ptr, text.len,
+		sodium_base64_VARIANT_ORIGINAL);
+	quote = str_find(str_c(b64), '=') >= 0 || str_find(str_c(b64), '/') >= 0 ? "\""
+										 : "";
+	return arena_fmt(a, COOKIE_INFO "=%s%s%s; Max-Age=%lld; Path=/; SameSite=Lax%s",
+		quote, b64, quote, (long long)max_age_s, secure ? "; Secure" : "");
 }
 
 struct str cookie_auth_cleared(void)
 {
-	return STR(COOKIE_AUTH "=\"\"; expires=Sat, 01 Jan 2000 00:00:00 GMT; HttpOnly; Path=/");
+	return STR(COOKIE_AUTH
+		"=\"\"; expires=Sat, 01 Jan 2000 00:00:00 GMT; HttpOnly; Path=/");
 }
 
 struct str cookie_info_cleared(void)

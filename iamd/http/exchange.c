@@ -3,8 +3,8 @@
  *
  * Does: who the peer is, sanitising, sizes, calling begin, dispatch and resumed.
  * Does not: read or write sockets, or know the HTTP library.
- * Invariant: an answer given before the body was read closes the connection; one to a request
- * without a body waits for exchange_run(), because only then keep-alive survives.
+ * Invariant: an answer given before the body was read closes the connection; one to a
+ * request without a body waits for exchange_run(), because only then keep-alive survives.
  */
 #include <string.h>
 
@@ -35,12 +35,13 @@ static enum exchange_next refuse(struct call *c, unsigned status, const char *wh
 {
 	struct req *r = c->req;
 
-	log_event(LOG_LEVEL_DEBUG, "http.refused", LOG_CSTR("why", why), LOG_INT("status", status),
-		LOG_CSTR("peer", r->peer_ip));
+	log_event(LOG_LEVEL_DEBUG, "http.refused", LOG_CSTR("why", why),
+		LOG_INT("status", status), LOG_CSTR("peer", r->peer_ip));
 	metrics_count(METRIC_REQUESTS_MALFORMED, 1);
 	resp_reset(&c->out);
 	if (status == 400)
-		problem_write(r, req_fail(r, IAM_BAD_REQUEST, "Bad request: %s.", why), &c->out);
+		problem_write(r, req_fail(r, IAM_BAD_REQUEST, "Bad request: %s.", why),
+			&c->out);
 	else
 		(void)resp_body(&c->out, status, NULL, STR(""));
 	c->out.close = true;
@@ -58,7 +59,8 @@ static void read_framing(struct call *c)
 	c->has_body = r->has_content_length || r->chunked;
 }
 
-enum exchange_next exchange_begin(struct call *c, const struct link *l, bool too_many_headers)
+enum exchange_next exchange_begin(struct call *c, const struct link *l,
+	bool too_many_headers)
 {
 	struct req *r = c->req;
 	const char *why = "too many header fields";
@@ -75,7 +77,8 @@ enum exchange_next exchange_begin(struct call *c, const struct link *l, bool too
 	if (!c->has_body)
 		return EXCHANGE_WAIT;
 	if (c->out.status == 0 && r->has_content_length &&
-		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max, &length))
+		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
+			&length))
 		problem_write(r, IAM_TOO_LARGE, &c->out);
 	if (c->out.status != 0) {
 		c->out.close = true;

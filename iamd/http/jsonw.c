@@ -1,11 +1,11 @@
 /*
  * jsonw - pretty JSON into a builder, one token after the other.
  *
- * Does: indentation, commas, quoting; malformed UTF-8 becomes U+FFFD, so that what goes out is
- * always valid JSON.
+ * Does: indentation, commas, quoting; malformed UTF-8 becomes U+FFFD, so that what goes
+ * out is always valid JSON.
  * Does not: build trees, or check that keys differ.
- * Invariants: any[depth - 1] belongs to the innermost open container; a container deeper than the
- * LIMIT marks the builder failed, and so does closing one that is not open.
+ * Invariants: any[depth - 1] belongs to the innermost open container; a container deeper
+ * than the LIMIT marks the builder failed, and so does closing one that is not open.
  */
 #include "iamd/http/jsonw.h"
 

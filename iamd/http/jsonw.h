@@ -1,9 +1,11 @@
 /*
- * jsonw - writes pretty JSON (2 spaces, "key": value, UTF-8 unescaped) straight into a builder.
+ * jsonw - writes pretty JSON (2 spaces, "key": value, UTF-8 unescaped) straight into a
+ * builder.
  *
- * The form is the wire contract's: the same bytes as a pretty-printer with indent 2 and one final
- * newline (jsonw_end_document). Empty containers are [] and {}. No tree is made, so that long lists
- * cost no memory. Controls, '"' and '\\' are escaped. LIMIT: nesting 16.
+ * The form is the wire contract's: the same bytes as a pretty-printer with indent 2 and
+ * one final newline (jsonw_end_document). Empty containers are [] and {}. No tree is
+ * made, so that long lists cost no memory. Controls, '"' and '\\' are escaped. LIMIT:
+ * nesting 16.
  */
 #ifndef HTTP_JSONW_H
 #define HTTP_JSONW_H
@@ -37,7 +39,9 @@ void jsonw_int(struct jsonw *w, const char *key, int64_t value);
 void jsonw_null(struct jsonw *w, const char *key);
 void jsonw_end_document(struct jsonw *w); /* the newline */
 
-/* Compact JSON string literal with quotes; ascii_only: everything above 0x7e as \uXXXX. */
+/*
+ * Compact JSON string literal with quotes; ascii_only: everything above 0x7e as \uXXXX.
+ */
 void jsonw_quote(struct sb *out, struct str s, bool ascii_only);
 
 #endif

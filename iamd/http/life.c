@@ -1,11 +1,11 @@
 /*
  * life - the server's start, its reloads and its end.
  *
- * Does: open what the settings name, start a daemon for each listener, drain in the one order that
- * works: stop accepting, wait, cancel what is parked, wait a little, stop.
+ * Does: open what the settings name, start a daemon for each listener, drain in the one
+ * order that works: stop accepting, wait, cancel what is parked, wait a little, stop.
  * Does not: handle requests.
- * Invariants: a listening socket is closed only after its daemon has stopped (a loop may still use
- * it), but is shut down before, so that new clients are refused at once.
+ * Invariants: a listening socket is closed only after its daemon has stopped (a loop may
+ * still use it), but is shut down before, so that new clients are refused at once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "libacl/base/steal.h"
 
 /* LIMIT: how long cancelled requests get to be answered 503. */
-#define CANCEL_MS 1000
+#define CANCEL_MS     1000
 #define DRAIN_POLL_MS 5
 
 bool server_is_draining(struct server *s)
@@ -55,7 +55,8 @@ static enum iam_err start_daemons(struct server *s, struct iam_error *err)
 		struct listener *l = &s->listeners[i];
 		enum iam_err e;
 
-		*l = (struct listener){.server = s, .is_unix = socket->is_unix,
+		*l = (struct listener){.server = s,
+			.is_unix = socket->is_unix,
 			.is_metrics = socket->is_metrics,
 			.is_tls = s->tls != NULL && is_pool(socket)};
 		e = server_daemon_start(l, socket, is_pool(socket) ? loops : 1, err);
@@ -103,7 +104,8 @@ static enum iam_err open_all(struct server *s, struct iam_error *err)
 	if (e == IAM_OK)
 		e = listen_add(&s->sockets, set->metrics_listen, true, err);
 	if (e == IAM_OK && s->sockets.n == 0)
-		e = iam_error_set(err, IAM_CONFIG, "`listen` names no address to listen on");
+		e = iam_error_set(err, IAM_CONFIG,
+			"`listen` names no address to listen on");
 	return e;
 }
 
@@ -113,8 +115,8 @@ unsigned server_thread_count(const struct server_settings *settings)
 		(unsigned)settings->n_passed_fds + settings->loops;
 }
 
-enum iam_err server_start(const struct server_settings *settings, struct server **ret_server,
-	struct iam_error *err)
+enum iam_err server_start(const struct server_settings *settings,
+	struct server **ret_server, struct iam_error *err)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	enum iam_err e;
@@ -126,8 +128,8 @@ enum iam_err server_start(const struct server_settings *settings, struct server 
 	parking_init(&s->parking, settings->ops, server_wake);
 	s->watch = watch_new(settings->header_timeout_ms, settings->idle_timeout_ms,
 		settings->connection_limit_per_address);
-	e = s->watch != NULL ? open_all(s, err) :
-		iam_error_set(err, IAM_NO_MEMORY, "out of memory");
+	e = s->watch != NULL ? open_all(s, err)
+			     : iam_error_set(err, IAM_NO_MEMORY, "out of memory");
 	raise_descriptor_limit((uint64_t)s->sockets.n * settings->connection_limit);
 	if (e == IAM_OK)
 		e = start_daemons(s, err);

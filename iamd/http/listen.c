@@ -3,8 +3,8 @@
  *
  * Does: parse, bind, listen, describe, and clean up after a process that died.
  * Does not: accept, or resolve names (a start must not wait for a name server).
- * Invariants: every socket is close-on-exec and non-blocking; a Unix socket is never reachable with
- * a wider mode than 0660, not even for a moment.
+ * Invariants: every socket is close-on-exec and non-blocking; a Unix socket is never
+ * reachable with a wider mode than 0660, not even for a moment.
  */
 #include "iamd/http/listen.h"
 
@@ -23,8 +23,10 @@
 
 #include "libacl/base/str.h"
 
-/* LIMIT: connections that wait to be accepted; the kernel caps it by net.core.somaxconn. */
-#define BACKLOG 1024
+/*
+ * LIMIT: connections that wait to be accepted; the kernel caps it by net.core.somaxconn.
+ */
+#define BACKLOG         1024
 #define FIRST_PASSED_FD 3
 
 static bool is_none(struct str item)
@@ -46,14 +48,14 @@ unsigned listen_count(const char *addresses)
 static enum iam_err io_error(struct iam_error *err, struct str item, const char *what,
 	const char *hint)
 {
-	return iam_error_set(err, IAM_IO, "listen on '%.*s': %s: %s%s", STR_FMT(item), what,
-		strerrordesc_np(errno), hint);
+	return iam_error_set(err, IAM_IO, "listen on '%.*s': %s: %s%s", STR_FMT(item),
+		what, strerrordesc_np(errno), hint);
 }
 
 /* Fills s->address from what the kernel bound. */
 static void describe(struct listen_socket *s)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(sa);
 	char host[INET6_ADDRSTRLEN];
 	char port[8];
@@ -66,7 +68,10 @@ static void describe(struct listen_socket *s)
 		sa.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* A socket file whose server is dead is removed; anything else is left and bind() will complain. */
+/*
+ * A socket file whose server is dead is removed; anything else is left and bind() will
+ * complain.
+ */
 static void remove_stale(const struct sockaddr_un *sun)
 {
 	struct stat st;
@@ -83,7 +88,8 @@ static void remove_stale(const struct sockaddr_un *sun)
 	(void)close(fd);
 }
 
-static enum iam_err bind_unix(struct listen_socket *s, struct str item, struct iam_error *err)
+static enum iam_err bind_unix(struct listen_socket *s, struct str item,
+	struct iam_error *err)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct str path = str_sub(item, strlen("unix:"), item.len);
@@ -101,8 +107,10 @@ static enum iam_err bind_unix(struct listen_socket *s, struct str item, struct i
 	/* bind() makes the file with the mode of the socket, less the umask */
 	if (fchmod(s->fd, 0660) != 0 ||
 		bind(s->fd, (const struct sockaddr *)&sun, sizeof(sun)) != 0)
-		return io_error(err, item, "bind", errno == EADDRINUSE ?
-			" (another process serves it, or the file is no socket)" : "");
+		return io_error(err, item, "bind",
+			errno == EADDRINUSE
+				? " (another process serves it, or the file is no socket)"
+				: "");
 	memcpy(s->path, sun.sun_path, sizeof(s->path));
 	if (chmod(sun.sun_path, 0660) != 0 || listen(s->fd, BACKLOG) != 0)
 		return io_error(err, item, "listen", "");
@@ -113,7 +121,7 @@ static enum iam_err bind_unix(struct listen_socket *s, struct str item, struct i
 /* "host:port" into text buffers; brackets around an IPv6 host are dropped. */
 static bool split_host(struct str item, char host[64], char port[8])
 {
-	struct str h = item;
+	struct str h;
 	struct str p;
 	size_t at = item.len;
 	int64_t number;
@@ -139,9 +147,11 @@ static bool split_host(struct str item, char host[64], char port[8])
 	return true;
 }
 
-static enum iam_err bind_tcp(struct listen_socket *s, struct str item, struct iam_error *err)
+static enum iam_err bind_tcp(struct listen_socket *s, struct str item,
+	struct iam_error *err)
 {
-	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+	const struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM};
 	struct addrinfo *ai = NULL;
 	const int on = 1;
@@ -153,7 +163,8 @@ static enum iam_err bind_tcp(struct listen_socket *s, struct str item, struct ia
 	if (!split_host(item, host, port) || getaddrinfo(host, port, &hints, &ai) != 0)
 		return iam_error_set(err, IAM_CONFIG,
 			"listen on '%.*s': want ADDRESS:PORT with a numeric address, "
-			"[IPv6]:PORT, *:PORT, unix:/path or none", STR_FMT(item));
+			"[IPv6]:PORT, *:PORT, unix:/path or none",
+			STR_FMT(item));
 	s->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0) {
 		e = io_error(err, item, "socket", "");
@@ -163,11 +174,15 @@ static enum iam_err bind_tcp(struct listen_socket *s, struct str item, struct ia
 	/* accepted sockets inherit it: answers are single writes */
 	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (ai->ai_family == AF_INET6)
-		(void)setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only));
+		(void)setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only,
+			sizeof(v6_only));
 	if (bind(s->fd, ai->ai_addr, ai->ai_addrlen) != 0)
-		e = io_error(err, item, "bind", errno == EADDRINUSE ?
-			" (another process uses this port; stop it or change `listen`)" :
-			errno == EACCES ? " (ports below 1024 need CAP_NET_BIND_SERVICE)" : "");
+		e = io_error(err, item, "bind",
+			errno == EADDRINUSE
+				? " (another process uses this port; stop it or change `listen`)"
+				: errno == EACCES
+				? " (ports below 1024 need CAP_NET_BIND_SERVICE)"
+				: "");
 	else if (listen(s->fd, BACKLOG) != 0)
 		e = io_error(err, item, "listen", "");
 	else
@@ -182,8 +197,8 @@ static struct listen_socket *next_socket(struct listen_set *set, struct iam_erro
 	struct listen_socket *s = &set->sockets[set->n];
 
 	if (set->n == LISTEN_MAX) {
-		(void)iam_error_set(err, IAM_CONFIG, "more than %d addresses to listen on",
-			LISTEN_MAX);
+		(void)iam_error_set(err, IAM_CONFIG,
+			"more than %d addresses to listen on", LISTEN_MAX);
 		return NULL;
 	}
 	set->n++;
@@ -207,8 +222,8 @@ enum iam_err listen_add(struct listen_set *set, const char *addresses, bool is_m
 		if (s == NULL)
 			return IAM_CONFIG;
 		s->is_metrics = is_metrics;
-		e = str_starts(item, STR("unix:")) ? bind_unix(s, item, err) :
-			bind_tcp(s, item, err);
+		e = str_starts(item, STR("unix:")) ? bind_unix(s, item, err)
+						   : bind_tcp(s, item, err);
 		if (e != IAM_OK)
 			return e;
 	}
@@ -264,4 +279,25 @@ void listen_close_all(struct listen_set *set)
 {
 	for (unsigned i = 0; i < set->n; i++)
 		listen_close(&set->sockets[i]);
+}
+
+void listen_peer_text(const struct sockaddr *sa, char *buf, size_t size)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	const char *text = NULL;
+
+	if (sa != NULL && sa->sa_family == AF_INET) {
+		memcpy(&v4, sa, sizeof(v4));
+		text = inet_ntop(AF_INET, &v4.sin_addr, buf, (socklen_t)size);
+	} else if (sa != NULL && sa->sa_family == AF_INET6) {
+		memcpy(&v6, sa, sizeof(v6));
+		if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+			text = inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], buf,
+				(socklen_t)size);
+		else
+			text = inet_ntop(AF_INET6, &v6.sin6_addr, buf, (socklen_t)size);
+	}
+	if (text == NULL)
+		(void)snprintf(buf, size, "unix");
 }

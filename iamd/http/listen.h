@@ -1,13 +1,16 @@
 /*
  * listen - addresses taken apart, sockets bound.
  *
- * "127.0.0.1:8101", "[::1]:8101", "localhost:8101", "*:8101" (IPv4 and IPv6), "unix:/path", "none".
- * Host names are not looked up. Not thread-safe; used at start and end only.
+ * "127.0.0.1:8101", "[::1]:8101", "localhost:8101", "*:8101" (IPv4 and IPv6),
+ * "unix:/path", "none". Host names are not looked up. Not thread-safe; used at start and
+ * end only.
  */
 #ifndef HTTP_LISTEN_H
 #define HTTP_LISTEN_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
 
 #include "iam/err.h"
 
@@ -28,14 +31,17 @@ struct listen_set {
 	unsigned n;
 };
 
-/* Number of addresses in a comma-separated list ("none" and "" are none). Binds nothing. */
+/*
+ * Number of addresses in a comma-separated list ("none" and "" are none). Binds nothing.
+ */
 unsigned listen_count(const char *addresses);
 
 /*
- * Binds each address of the list and adds it to *set. A Unix socket is made with mode 0660; one
- * that a dead process left behind is replaced, one that is served by somebody is not.
- * Errors: IAM_CONFIG (syntax), IAM_IO; the text names the address and what to do. The sockets bound
- * before stay in the set: the caller closes it.
+ * Binds each address of the list and adds it to *set. A Unix socket is made with mode
+ * 0660; one that a dead process left behind is replaced, one that is served by somebody
+ * is not.
+ * Errors: IAM_CONFIG (syntax), IAM_IO; the text names the address and what to do. The
+ * sockets bound before stay in the set: the caller closes it.
  */
 MUST_CHECK enum iam_err listen_add(struct listen_set *set, const char *addresses,
 	bool is_metrics, struct iam_error *err);
@@ -44,13 +50,16 @@ MUST_CHECK enum iam_err listen_add(struct listen_set *set, const char *addresses
 MUST_CHECK enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *err);
 
 /*
- * New clients are refused from now on; the descriptor stays open. A passed socket is left alone: its
- * queue belongs to whoever the service manager starts next.
+ * New clients are refused from now on; the descriptor stays open. A passed socket is left
+ * alone: its queue belongs to whoever the service manager starts next.
  */
 void listen_stop(struct listen_socket *s);
 
 /* Closes it if still open and removes the path of a Unix socket we made. Idempotent. */
 void listen_close(struct listen_socket *s);
 void listen_close_all(struct listen_set *set);
+
+/* A peer's numeric address (IPv4 also where it comes mapped into IPv6), or "unix". */
+void listen_peer_text(const struct sockaddr *sa, char *buf, size_t size);
 
 #endif

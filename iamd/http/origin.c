@@ -1,10 +1,12 @@
 /*
  * origin - where a request comes from: which page, which address, which scheme.
  *
- * Does: the cross-site rule, the client's address behind trusted proxies, lists of networks.
- * Does not: look names up, or trust a forwarding header from anybody who is not in the list.
- * Invariant: addresses are compared as 16 bytes; IPv4 is held in its mapped form (RFC 4291
- * section 2.5.5.2), so "::ffff:10.0.0.1" and "10.0.0.1" are the same address.
+ * Does: the cross-site rule, the client's address behind trusted proxies, lists of
+ * networks.
+ * Does not: look names up, or trust a forwarding header from anybody who is not in the
+ * list.
+ * Invariant: addresses are compared as 16 bytes; IPv4 is held in its mapped form (RFC
+ * 4291 section 2.5.5.2), so "::ffff:10.0.0.1" and "10.0.0.1" are the same address.
  */
 #include "iamd/http/origin.h"
 
@@ -30,7 +32,9 @@ struct proxy_list {
 	struct network networks[NETWORKS_MAX];
 };
 
-/* "10.1.2.3" or "::1" to 16 bytes; *ret_bits: the width the text itself has (32 or 128). */
+/*
+ * "10.1.2.3" or "::1" to 16 bytes; *ret_bits: the width the text itself has (32 or 128).
+ */
 static bool parse_address(struct str text, unsigned char address[16], unsigned *ret_width)
 {
 	char buf[INET6_ADDRSTRLEN];
@@ -85,7 +89,8 @@ enum iam_err proxy_list_parse(const char *text, struct proxy_list **ret_list,
 			proxy_list_free(l);
 			return iam_error_set(err, IAM_CONFIG,
 				"trusted_proxies: '%.*s' is no address, network or \"unix:\""
-				" (or there are more than %d)", STR_FMT(item), NETWORKS_MAX);
+				" (or there are more than %d)",
+				STR_FMT(item), NETWORKS_MAX);
 		}
 		l->n++;
 	}
@@ -165,7 +170,8 @@ static bool origin_is_ours(const struct req *r)
 		return false;
 	origin = str_sub(origin, scheme.len, origin.len);
 	return host.len > 0 &&
-		str_ieq(without_default_port(origin, tls), without_default_port(host, tls));
+		str_ieq(without_default_port(origin, tls),
+			without_default_port(host, tls));
 }
 
 bool origin_is_own(const struct req *r)

@@ -2,10 +2,10 @@
  * problem - errors on the wire.
  *
  * Does: status, title, code and headers of every enum iam_err; the one-line JSON body.
- * Does not: log, or show what failed inside (paths, SQL): for the kinds marked `is_mute` the
- * caller's own text never leaves the process.
- * Invariant: every error has a row in the table; a row that is missing has status 0 and answers 500
- * (a unit test walks the whole enum).
+ * Does not: log, or show what failed inside (paths, SQL): for the kinds marked `is_mute`
+ * the caller's own text never leaves the process.
+ * Invariant: every error has a row in the table; a row that is missing has status 0 and
+ * answers 500 (a unit test walks the whole enum).
  */
 #include "iamd/http/problem.h"
 
@@ -24,12 +24,30 @@ struct kind {
 	bool challenges;   /* WWW-Authenticate */
 };
 
-#define CODED(status_, code_) {.status = (status_), .code = (code_)}
-#define EMPTY(status_) {.status = (status_), .is_empty = true}
-#define BODY_CHECK {.status = 400, .title = "Bad Request"}
-#define DOWN {.status = 503, .code = "ERR_UNAVAILABLE", .is_mute = true}
-#define BROKEN {.status = 500, .is_mute = true}
-#define LOCKED(code_) {.status = 401, .code = (code_), .challenges = true}
+#define CODED(status_, code_) \
+	{ \
+		.status = (status_), .code = (code_) \
+	}
+#define EMPTY(status_) \
+	{ \
+		.status = (status_), .is_empty = true \
+	}
+#define BODY_CHECK \
+	{ \
+		.status = 400, .title = "Bad Request" \
+	}
+#define DOWN \
+	{ \
+		.status = 503, .code = "ERR_UNAVAILABLE", .is_mute = true \
+	}
+#define BROKEN \
+	{ \
+		.status = 500, .is_mute = true \
+	}
+#define LOCKED(code_) \
+	{ \
+		.status = 401, .code = (code_), .challenges = true \
+	}
 
 static const struct kind kinds[IAM_ERR_COUNT] = {
 	[IAM_OK] = BROKEN, /* no error: nobody should ask */
@@ -120,7 +138,10 @@ unsigned problem_status(enum iam_err e)
 	return status == 0 ? 500 : status;
 }
 
-/* The handler's own wait if it set one, else a short one: everything that is full drains fast. */
+/*
+ * The handler's own wait if it set one, else a short one: everything that is full drains
+ * fast.
+ */
 static struct str retry_after(const struct resp *old, unsigned status)
 {
 	for (unsigned i = 0; i < old->n_headers; i++)
@@ -138,7 +159,8 @@ static struct str body_text(struct req *r, enum iam_err e, const struct kind *k)
 		text = r->error.text;
 	sb_init(&sb, r->arena, PROBLEM_MAX_BYTES);
 	sb_add(&sb, STR("{\"title\": "));
-	jsonw_quote(&sb, str_c(k->title == NULL ? status_line(k->status) : k->title), false);
+	jsonw_quote(&sb, str_c(k->title == NULL ? status_line(k->status) : k->title),
+		false);
 	sb_add(&sb, STR(", \"description\": "));
 	jsonw_quote(&sb, str_c(text), false);
 	if (k->code != NULL)

@@ -1,23 +1,28 @@
 /*
- * req - one request: made from a request line, asked for headers, captures and query parameters.
+ * req - one request: made from a request line, asked for headers, captures and query
+ * parameters.
  *
  * Does: percent-decoding, look-ups, the error text, the hand-off to a lane.
  * Does not: read sockets, know what routes mean, or decide anything.
- * Invariants: the struct itself lives in its own arena; views point into the arena, the body buffer
- * or the server's header copies, all of which live until req_free().
+ * Invariants: the struct itself lives in its own arena; views point into the arena, the
+ * body buffer or the server's header copies, all of which live until req_free().
  */
 #include "iamd/http/req.h"
 
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include <sodium.h>
+
 #include "iamd/http/router.h"
 #include "iamd/sys/clock.h"
 
-/* One chunk holds the struct (3.2 KiB of it are header views) and a usual request's strings. */
+/*
+ * One chunk holds the struct (3.2 KiB of it are header views) and a usual request's
+ * strings.
+ */
 #define FIRST_CHUNK_BYTES 8192
 
 static const char *const method_names[HTTP_METHOD_COUNT] = {

@@ -1,8 +1,9 @@
 /*
  * req - one HTTP request, without sockets.
  *
- * Made by the server (or a test) when the request line is known, freed after the answer. One thread
- * owns it at a time: the loop, or the lane it was handed to. All strings live in its arena.
+ * Made by the server (or a test) when the request line is known, freed after the answer.
+ * One thread owns it at a time: the loop, or the lane it was handed to. All strings live
+ * in its arena.
  */
 #ifndef HTTP_REQ_H
 #define HTTP_REQ_H
@@ -108,7 +109,9 @@ struct req {
 struct req *req_new(enum http_method method, struct str method_text, struct str target);
 void req_free(struct req *r);
 
-/* The first instance's value; absent if there is none. Names compare case-insensitively. */
+/*
+ * The first instance's value; absent if there is none. Names compare case-insensitively.
+ */
 struct str req_header(const struct req *r, const char *name);
 unsigned req_header_count(const struct req *r, const char *name);
 
@@ -119,8 +122,8 @@ void req_adopt_id(struct req *r);
 struct str req_param(const struct req *r, const char *name);
 
 /*
- * The query parameter, percent-decoded with '+' as space, in the arena: first instance. Absent if
- * missing. An undecodable one (bad escape, NUL, bad UTF-8) counts as absent.
+ * The query parameter, percent-decoded with '+' as space, in the arena: first instance.
+ * Absent if missing. An undecodable one (bad escape, NUL, bad UTF-8) counts as absent.
  * *ret_count (may be NULL): how many instances there are.
  */
 struct str req_query(struct req *r, const char *name, unsigned *ret_count);
@@ -129,12 +132,15 @@ struct str req_query(struct req *r, const char *name, unsigned *ret_count);
 enum iam_err req_fail(struct req *r, enum iam_err e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * The only asynchronous primitive: run fn on the lane after this function has returned IAM_OK.
- * `return req_hand_off(r, LANE_HASH, fn);`
+ * The only asynchronous primitive: run fn on the lane after this function has returned
+ * IAM_OK. `return req_hand_off(r, LANE_HASH, fn);`
  */
 enum iam_err req_hand_off(struct req *r, enum lane_id lane, req_fn *fn);
 
-/* Percent-decodes `s` once into the arena. Errors: IAM_BAD_REQUEST (bad escape, NUL, bad UTF-8). */
+/*
+ * Percent-decodes `s` once into the arena. Errors: IAM_BAD_REQUEST (bad escape, NUL, bad
+ * UTF-8).
+ */
 MUST_CHECK enum iam_err req_percent_decode(struct arena *a, struct str s, bool plus_is_space, struct str *ret);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * Does: hold a status, a type, headers and a body or a stream of pieces.
  * Does not: own memory, know statuses of errors (problem.c does), or send.
- * Invariant: status 0 means that nothing was prepared; no header value holds CR, LF or NUL.
+ * Invariant: status 0 means that nothing was prepared; no header value holds CR, LF or
+ * NUL.
  */
 #include "iamd/http/resp.h"
 

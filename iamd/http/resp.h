@@ -1,7 +1,8 @@
 /*
  * resp - the answer a handler prepares; the server sends it.
  *
- * Strings are borrowed: from the request's arena, or static. One owner: whoever owns the request.
+ * Strings are borrowed: from the request's arena, or static. One owner: whoever owns the
+ * request.
  */
 #ifndef HTTP_RESP_H
 #define HTTP_RESP_H
@@ -15,8 +16,9 @@
 #define RESP_HEADERS_MAX 16
 
 /*
- * A long body in pieces, on the SLOW lane: append up to 64 KiB to `piece`, set *ret_end after the
- * last. Keeps its position in r->state or ctx. No read transaction may stay open between calls.
+ * A long body in pieces, on the SLOW lane: append up to 64 KiB to `piece`, set *ret_end
+ * after the last. Keeps its position in r->state or ctx. No read transaction may stay
+ * open between calls.
  */
 typedef enum iam_err resp_stream_fn(struct req *r, void *ctx, struct sb *piece, bool *ret_end);
 #define RESP_PIECE_BYTES 65536
@@ -35,7 +37,10 @@ struct resp {
 /* Forgets all that was prepared. */
 void resp_reset(struct resp *out);
 
-/* Adds a header. The value must live as long as the request and hold no CR, LF or NUL (else IAM_INTERNAL). */
+/*
+ * Adds a header. The value must live as long as the request and hold no CR, LF or NUL
+ * (else IAM_INTERNAL).
+ */
 MUST_CHECK enum iam_err resp_header(struct resp *out, const char *name, struct str value);
 
 /* An empty answer: 201 and 200 with the JSON type (`with_type`), 204 without any. */

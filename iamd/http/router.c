@@ -2,10 +2,11 @@
  * router - a tree of path segments made from the route table.
  *
  * Does: match a raw path to the routes of that path, decoding each segment once.
- * Does not: choose by method (the caller sees which methods there are), check permissions, or
- * resolve "." and "..": those are ordinary segments, and no identifier.
- * Invariants: the tree is immutable after router_new(), so matching takes no lock; literal segments
- * win over captures, and a path that fails below a literal is tried below the capture.
+ * Does not: choose by method (the caller sees which methods there are), check
+ * permissions, or resolve "." and "..": those are ordinary segments, and no identifier.
+ * Invariants: the tree is immutable after router_new(), so matching takes no lock;
+ * literal segments win over captures, and a path that fails below a literal is tried
+ * below the capture.
  */
 #include "iamd/http/router.h"
 
@@ -66,7 +67,10 @@ static struct node *add_child(struct node *parent, struct str text)
 	return c;
 }
 
-/* The child for this segment of a pattern; made if there is none. NULL sets *ret_clash or is out of memory. */
+/*
+ * The child for this segment of a pattern; made if there is none. NULL sets *ret_clash or
+ * is out of memory.
+ */
 static struct node *get_child(struct node *parent, struct str text, bool *ret_clash)
 {
 	enum node_kind kind = kind_of(text);
@@ -101,9 +105,11 @@ static const char *row_defect(const struct route *row)
 	return NULL;
 }
 
-static enum iam_err bad_row(const struct route *row, const char *why, struct iam_error *err)
+static enum iam_err bad_row(const struct route *row, const char *why,
+	struct iam_error *err)
 {
-	return iam_error_set(err, IAM_CONFIG, "route %s %s %s", http_method_name(row->method),
+	return iam_error_set(err, IAM_CONFIG, "route %s %s %s",
+		http_method_name(row->method),
 		row->pattern == NULL ? "(none)" : row->pattern, why);
 }
 
@@ -192,20 +198,24 @@ static bool split_path(struct str raw, struct path *p)
 		if (segment.len == 0 || p->n == SEGMENTS_MAX)
 			return false;
 		p->raw[p->n] = segment;
-		if (req_percent_decode(p->arena, segment, false, &p->decoded[p->n]) != IAM_OK)
+		if (req_percent_decode(p->arena, segment, false, &p->decoded[p->n]) !=
+			IAM_OK)
 			return false;
 		p->n++;
 	}
 	return true;
 }
 
-/* In a rid, what is still "%2F" after one decoding stands for '/' too: clients encode it twice. */
+/*
+ * In a rid, what is still "%2F" after one decoding stands for '/' too: clients encode it
+ * twice.
+ */
 static struct str decode_slashes(struct str s, struct arena *a)
 {
 	char *buf;
 	size_t len = 0;
 
-	if (str_find(s, '%') < 0)
+	if (s.ptr == NULL || str_find(s, '%') < 0)
 		return s;
 	buf = arena_alloc(a, s.len + 1);
 	if (buf == NULL)
@@ -214,9 +224,12 @@ static struct str decode_slashes(struct str s, struct arena *a)
 		bool slash = s.ptr[i] == '%' && s.len - i > 2 && s.ptr[i + 1] == '2' &&
 			(s.ptr[i + 2] == 'F' || s.ptr[i + 2] == 'f');
 
-		buf[len++] = slash ? '/' : s.ptr[i];
-		if (slash)
+		buf[len] = s.ptr[i];
+		if (slash) {
+			buf[len] = '/';
 			i += 2;
+		}
+		len++;
 	}
 	return (struct str){.ptr = buf, .len = len};
 }
@@ -278,7 +291,8 @@ bool router_match(const struct router *rt, struct str raw_path, struct arena *a,
 }
 
 /* HEAD is GET without a body, except where the wire contract forbids it. */
-static bool serves(const struct route_match *m, enum http_method method, bool with_options)
+static bool serves(const struct route_match *m, enum http_method method,
+	bool with_options)
 {
 	const struct route *get = m->by_method[HTTP_GET];
 

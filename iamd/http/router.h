@@ -1,9 +1,10 @@
 /*
  * router - the route table and its matching.
  *
- * Matching works on the raw path: split on '/', one trailing slash ignored, each segment decoded once.
- * A decoded segment that holds '/' matches nothing, except in a {rid} segment, where "%2F" (either
- * case, once or twice encoded) means '/'. NUL or bad UTF-8 match nothing.
+ * Matching works on the raw path: split on '/', one trailing slash ignored, each segment
+ * decoded once. A decoded segment that holds '/' matches nothing, except in a {rid}
+ * segment, where "%2F" (either case, once or twice encoded) means '/'. NUL or bad UTF-8
+ * match nothing.
  */
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
@@ -55,7 +56,10 @@ struct route {
 
 struct router;
 
-/* The table must outlive it. IAM_CONFIG names the row that has no auth or guard, or a pattern that clashes. */
+/*
+ * The table must outlive it. IAM_CONFIG names the row that has no auth or guard, or a
+ * pattern that clashes.
+ */
 MUST_CHECK enum iam_err router_new(const struct route *routes, unsigned n_routes, struct router **ret_router,
 	struct iam_error *err);
 void router_free(struct router *rt);
@@ -68,7 +72,10 @@ struct route_match {
 /* False: no such path. Captures are in the arena. */
 bool router_match(const struct router *rt, struct str raw_path, struct arena *a, struct route_match *ret_match);
 
-/* "GET, PUT, OPTIONS" (in the order of enum http_method) of the path. HEAD is listed where it is served. */
+/*
+ * "GET, PUT, OPTIONS" (in the order of enum http_method) of the path. HEAD is listed
+ * where it is served.
+ */
 struct str router_allow(const struct route_match *m, bool with_options, struct arena *a);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * sanitize - refuses requests that two HTTP parsers could read in two ways.
  *
- * Does: RFC 9112 sections 3.2, 5.1, 6.1-6.3 for what the HTTP library accepts but must not.
+ * Does: RFC 9112 sections 3.2, 5.1, 6.1-6.3 for what the HTTP library accepts but must
+ * not.
  * Does not: match routes, decode, or look at bodies.
  * Invariant: nothing is repaired; a request is fine as it stands or it is refused and the
  * connection closed, because what follows on it cannot be trusted.
@@ -41,8 +42,8 @@ static bool is_token(struct str s)
 }
 
 /*
- * A malformed escape in the path is refused; in the query it only makes that parameter absent, for
- * unknown parameters must be ignored. NUL is refused in both.
+ * A malformed escape in the path is refused; in the query it only makes that parameter
+ * absent, for unknown parameters must be ignored. NUL is refused in both.
  */
 static const char *check_escapes(struct str s, bool strict)
 {
@@ -88,7 +89,8 @@ static unsigned check_fields(const struct req *r, const char **ret_why)
 			return refuse(400, ret_why, "field name is no token");
 		for (size_t j = 0; j < value.len; j++)
 			if (is_control(value.ptr[j]) && value.ptr[j] != '\t')
-				return refuse(400, ret_why, "control character in a field value");
+				return refuse(400, ret_why,
+					"control character in a field value");
 	}
 	if (sum > SANITIZE_HEADERS_MAX)
 		return refuse(431, ret_why, "header fields too large");
@@ -123,11 +125,14 @@ static unsigned check_framing(const struct req *r, const char **ret_why)
 	return 0;
 }
 
-/* Loose on names, strict on what could end or change an authority (RFC 3986 section 3.2). */
+/*
+ * Loose on names, strict on what could end or change an authority (RFC 3986 section 3.2).
+ */
 static bool is_authority(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] <= ' ' || strchr("/?#@\\,\"<>^`{|}", s.ptr[i]) != NULL)
+		if ((unsigned char)s.ptr[i] <= ' ' ||
+			strchr("/?#@\\,\"<>^`{|}", s.ptr[i]) != NULL)
 			return false;
 	return s.len > 0;
 }

@@ -1,10 +1,12 @@
 /*
  * schema - JSON text to a tree, and a tree to a struct described by a table.
  *
- * Does: UTF-8, syntax, duplicate and depth checks; types, unknown and missing members; lengths.
+ * Does: UTF-8, syntax, duplicate and depth checks; types, unknown and missing members;
+ * lengths.
  * Does not: know what a field means, or convert values.
- * Invariants: strings of the struct are borrowed from the tree; NUL never occurs in them (the parser
- * refuses \u0000), so C functions see all of them; no error text quotes a value.
+ * Invariants: strings of the struct are borrowed from the tree; NUL never occurs in them
+ * (the parser refuses \u0000), so C functions see all of them; no error text quotes a
+ * value.
  */
 #include "iamd/http/schema.h"
 
@@ -17,8 +19,8 @@
 #define UNKNOWN_MAX 4
 
 /*
- * Deeper than the limit? Looked at before parsing, so that no deep tree is ever built. Unbalanced
- * brackets are the parser's business.
+ * Deeper than the limit? Looked at before parsing, so that no deep tree is ever built.
+ * Unbalanced brackets are the parser's business.
  */
 static bool is_too_deep(struct str text)
 {
@@ -45,15 +47,18 @@ static bool is_too_deep(struct str text)
 	return false;
 }
 
-/* The parser's text up to " near '...'", which would quote a piece of the body (a password, maybe). */
+/*
+ * The parser's text up to " near '...'", which would quote a piece of the body (a
+ * password, maybe).
+ */
 static enum iam_err syntax_error(const json_error_t *cause, struct iam_error *err)
 {
 	const char *near = strstr(cause->text, " near '");
 	int len = near == NULL ? (int)strlen(cause->text) : (int)(near - cause->text);
 
 	return iam_error_set(err, IAM_BAD_JSON,
-		"Cannot decode JSON body: %.*s: line %d column %d (char %d)", len, cause->text,
-		cause->line, cause->column, cause->position);
+		"Cannot decode JSON body: %.*s: line %d column %d (char %d)", len,
+		cause->text, cause->line, cause->column, cause->position);
 }
 
 enum iam_err json_parse(struct str text, json_t **ret_json, struct iam_error *err)
@@ -75,7 +80,8 @@ enum iam_err json_parse(struct str text, json_t **ret_json, struct iam_error *er
 	return IAM_OK;
 }
 
-static const struct json_field *find_field(const struct json_schema *schema, const char *name)
+static const struct json_field *find_field(const struct json_schema *schema,
+	const char *name)
 {
 	for (unsigned i = 0; i < schema->n_fields; i++)
 		if (strcmp(schema->fields[i].name, name) == 0)
@@ -108,7 +114,8 @@ static enum iam_err check_unknown(const struct json_schema *schema, const json_t
 		sb_add(&names, STR(", ..."));
 	return iam_error_set(err, IAM_BAD_SCHEMA,
 		"Unexpected JSON input. Hint: Additional properties are not allowed "
-		"(%.*s %s unexpected)", STR_FMT(sb_str(&names)), n == 1 ? "was" : "were");
+		"(%.*s %s unexpected)",
+		STR_FMT(sb_str(&names)), n == 1 ? "was" : "were");
 }
 
 static enum iam_err wrong_type(const struct json_field *f, const char *type,
@@ -118,8 +125,8 @@ static enum iam_err wrong_type(const struct json_field *f, const char *type,
 		"Unexpected JSON input. Hint: `%s` is not of type '%s'", f->name, type);
 }
 
-static enum iam_err decode_string(const struct json_field *f, const json_t *value, void *at,
-	struct iam_error *err)
+static enum iam_err decode_string(const struct json_field *f, const json_t *value,
+	void *at, struct iam_error *err)
 {
 	struct str s;
 
@@ -129,14 +136,14 @@ static enum iam_err decode_string(const struct json_field *f, const json_t *valu
 	s.len = json_string_length(value);
 	if (f->max_bytes != 0 && s.len > f->max_bytes)
 		return iam_error_set(err, IAM_BAD_SCHEMA,
-			"Unexpected JSON input. Hint: `%s` is longer than %zu bytes", f->name,
-			f->max_bytes);
+			"Unexpected JSON input. Hint: `%s` is longer than %zu bytes",
+			f->name, f->max_bytes);
 	memcpy(at, &s, sizeof(s));
 	return IAM_OK;
 }
 
-static enum iam_err decode_field(const struct json_field *f, const json_t *value, void *at,
-	struct iam_error *err)
+static enum iam_err decode_field(const struct json_field *f, const json_t *value,
+	void *at, struct iam_error *err)
 {
 	struct json_bool flag = {.is_set = true, .value = json_is_true(value)};
 
@@ -150,14 +157,14 @@ static enum iam_err decode_field(const struct json_field *f, const json_t *value
 		memcpy(at, &flag, sizeof(flag));
 		return IAM_OK;
 	case JSON_FIELD_ANY:
-		memcpy(at, &value, sizeof(value));
+		*(const json_t **)at = value;
 		return IAM_OK;
 	}
 	return IAM_INTERNAL;
 }
 
-enum iam_err json_decode(const struct json_schema *schema, const json_t *json, struct arena *a,
-	void **ret_struct, struct iam_error *err)
+enum iam_err json_decode(const struct json_schema *schema, const json_t *json,
+	struct arena *a, void **ret_struct, struct iam_error *err)
 {
 	char *decoded;
 
@@ -172,7 +179,8 @@ enum iam_err json_decode(const struct json_schema *schema, const json_t *json, s
 	}
 	decoded = arena_alloc(a, schema->size);
 	if (decoded == NULL)
-		return iam_error_set(err, IAM_NO_MEMORY, "%s", iam_err_text(IAM_NO_MEMORY));
+		return iam_error_set(err, IAM_NO_MEMORY, "%s",
+			iam_err_text(IAM_NO_MEMORY));
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct json_field *f = &schema->fields[i];
 		const json_t *value = json_object_get(json, f->name);

@@ -1,9 +1,9 @@
 /*
  * schema - a JSON body becomes a struct, by table.
  *
- * Unknown members are errors unless the table is JSON_OPEN; `null` is never a string; duplicates
- * were refused by the parser. Error texts name the field; the hint for an unknown member holds
- * "Additional properties are not allowed ('x' was unexpected)".
+ * Unknown members are errors unless the table is JSON_OPEN; `null` is never a string;
+ * duplicates were refused by the parser. Error texts name the field; the hint for an
+ * unknown member holds "Additional properties are not allowed ('x' was unexpected)".
  */
 #ifndef HTTP_SCHEMA_H
 #define HTTP_SCHEMA_H
@@ -44,13 +44,16 @@ struct json_schema {
 };
 
 /*
- * Text to tree: UTF-8 checked (IAM_BAD_UTF8), syntax, duplicates, NaN, depth (LIMIT 64) (IAM_BAD_JSON);
- * any JSON value is allowed on top. The texts begin "Cannot decode JSON body using UTF-8. Reason: " and
- * "Cannot decode JSON body: ".
+ * Text to tree: UTF-8 checked (IAM_BAD_UTF8), syntax, duplicates, NaN, depth (LIMIT 64)
+ * (IAM_BAD_JSON); any JSON value is allowed on top. The texts begin "Cannot decode JSON
+ * body using UTF-8. Reason: " and "Cannot decode JSON body: ".
  */
 MUST_CHECK enum iam_err json_parse(struct str text, json_t **ret_json, struct iam_error *err);
 
-/* Tree to struct (in the arena; strings are borrowed from the tree). IAM_BAD_SCHEMA: "Unexpected JSON input. Hint: …". */
+/*
+ * Tree to struct (in the arena; strings are borrowed from the tree). IAM_BAD_SCHEMA:
+ * "Unexpected JSON input. Hint: …".
+ */
 MUST_CHECK enum iam_err json_decode(const struct json_schema *schema, const json_t *json, struct arena *a,
 	void **ret_struct, struct iam_error *err);
 

@@ -1,26 +1,29 @@
 /*
- * server - the adapter to libmicrohttpd: daemons, their callbacks, and nothing else that needs its
- * header.
+ * server - the adapter to libmicrohttpd: daemons, their callbacks, and nothing else that
+ * needs its header.
  *
- * Does: one daemon a listener, requests in and answers out, suspending and resuming, draining.
- * Does not: bind sockets (listen), judge deadlines (conn_watch), own parked requests (call), load
- * certificates (tls), or know what a request means (ops).
- * Invariants: no answer is queued from a body callback; what reaches a handler was sanitised; a
- * connection is suspended only from its own loop; nothing is suspended when a daemon stops.
+ * Does: one daemon a listener, requests in and answers out, suspending and resuming,
+ * draining.
+ * Does not: bind sockets (listen), judge deadlines (conn_watch), own parked requests
+ * (call), load certificates (tls), or know what a request means (ops).
+ * Invariants: no answer is queued from a body callback; what reaches a handler was
+ * sanitised; a connection is suspended only from its own loop; nothing is suspended when
+ * a daemon stops.
  */
-#include <arpa/inet.h>
-#include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <microhttpd.h>
 
 #include "iamd/http/problem.h"
 #include "iamd/http/server_impl.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
 
-/* LIMIT: memory of one connection in the library; about half of it holds header fields. */
+/*
+ * LIMIT: memory of one connection in the library; about half of it holds header fields.
+ */
 #define CONNECTION_MEMORY_BYTES 65536
 
 static struct link *link_of(struct MHD_Connection *connection)
@@ -40,26 +43,6 @@ struct tls_slot *server_tls_slot(void *session_pointer)
 
 /* ---- connections ---- */
 
-static void address_text(const struct sockaddr *sa, char *buf, size_t size)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	const char *text = NULL;
-
-	if (sa != NULL && sa->sa_family == AF_INET) {
-		memcpy(&v4, sa, sizeof(v4));
-		text = inet_ntop(AF_INET, &v4.sin_addr, buf, (socklen_t)size);
-	} else if (sa != NULL && sa->sa_family == AF_INET6) {
-		memcpy(&v6, sa, sizeof(v6));
-		if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-			text = inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], buf, (socklen_t)size);
-		else
-			text = inet_ntop(AF_INET6, &v6.sin6_addr, buf, (socklen_t)size);
-	}
-	if (text == NULL)
-		(void)snprintf(buf, size, "unix");
-}
-
 static enum MHD_Result on_accept(void *cls, const struct sockaddr *peer, socklen_t len)
 {
 	struct listener *l = cls;
@@ -70,7 +53,7 @@ static enum MHD_Result on_accept(void *cls, const struct sockaddr *peer, socklen
 	(void)len;
 	if (l->is_unix || watch_may_accept(s->watch, peer))
 		return MHD_YES;
-	address_text(peer, ip, sizeof(ip));
+	listen_peer_text(peer, ip, sizeof(ip));
 	pthread_rwlock_rdlock(&s->state_lock);
 	exempt = proxy_list_has(s->proxies, false, ip);
 	pthread_rwlock_unlock(&s->state_lock);
@@ -98,10 +81,12 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	if (l == NULL)
 		return;
 	if (!listener->is_unix)
-		peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-			->client_addr;
-	fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	address_text(peer, l->ip, sizeof(l->ip));
+		peer = MHD_get_connection_info(connection,
+			MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+			       ->client_addr;
+	fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+		     ->connect_fd;
+	listen_peer_text(peer, l->ip, sizeof(l->ip));
 	l->listener = listener;
 	l->tls.tls = listener->is_tls ? listener->server->tls : NULL;
 	l->watch = watch_open(listener->server->watch, fd, peer);
@@ -138,7 +123,8 @@ static const struct req_io server_io = {.suspend = io_suspend, .resume = io_resu
 
 /* ---- answers ---- */
 
-static bool add_header(struct req *r, struct MHD_Response *m, struct str name, struct str value)
+static bool add_header(struct req *r, struct MHD_Response *m, struct str name,
+	struct str value)
 {
 	const char *n = arena_cstr(r->arena, name);
 	const char *v = arena_cstr(r->arena, value);
@@ -151,7 +137,10 @@ static struct server *server_of(struct call *c)
 	return link_of(c->connection)->listener->server;
 }
 
-/* Queues `m` with the headers of the answer; drops the reference. MHD_NO closes the connection. */
+/*
+ * Queues `m` with the headers of the answer; drops the reference. MHD_NO closes the
+ * connection.
+ */
 static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 {
 	const struct resp *out = &c->out;
@@ -160,11 +149,12 @@ static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 
 	if (fine && out->content_type != NULL)
 		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE,
-			out->content_type) == MHD_YES;
+			       out->content_type) == MHD_YES;
 	for (unsigned i = 0; fine && i < out->n_headers; i++)
 		fine = add_header(c->req, m, out->headers[i].name, out->headers[i].value);
 	if (fine && (out->close || server_is_draining(server_of(c))))
-		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") ==
+			MHD_YES;
 	c->stage = CALL_QUEUED;
 	watch_send(c->watch, clock_mono_ms(), out->body.len);
 	if (fine)
@@ -179,16 +169,21 @@ static enum MHD_Result send_body(struct call *c)
 	struct str body = c->out.body;
 
 	c->sent_bytes = c->req->method == HTTP_HEAD ? 0 : (int64_t)body.len;
-	/* the arena or the handler's buffer outlives the answer: no copy, and nothing is written */
-	return send_response(c, MHD_create_response_from_buffer(body.len,
-		(void *)(uintptr_t)(body.ptr == NULL ? "" : body.ptr), MHD_RESPMEM_PERSISTENT));
+	/*
+	 * the arena or the handler's buffer outlives the answer: no copy, and nothing is
+	 * written
+	 */
+	return send_response(c,
+		MHD_create_response_from_buffer(body.len,
+			(void *)(uintptr_t)(body.ptr == NULL ? "" : body.ptr),
+			MHD_RESPMEM_PERSISTENT));
 }
 
 /* Touches neither request nor answer: a job may still work on them. */
 static enum MHD_Result send_cancelled(struct call *c)
 {
-	struct MHD_Response *m = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"",
-		MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *m = MHD_create_response_from_buffer(0,
+		(void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result result = MHD_NO;
 
 	c->stage = CALL_QUEUED;
@@ -198,20 +193,21 @@ static enum MHD_Result send_cancelled(struct call *c)
 		return MHD_NO;
 	if (MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES &&
 		MHD_add_response_header(m, MHD_HTTP_HEADER_RETRY_AFTER, "2") == MHD_YES)
-		result = MHD_queue_response(c->connection, MHD_HTTP_SERVICE_UNAVAILABLE, m);
+		result = MHD_queue_response(c->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			m);
 	MHD_destroy_response(m);
 	return result;
 }
 
 /*
- * An answer that breaks off must not look complete. Chunked ones lack their last chunk; to HTTP/1.0
- * the end of the body is the end of the connection, so that one is reset.
+ * An answer that breaks off must not look complete. Chunked ones lack their last chunk;
+ * to HTTP/1.0 the end of the body is the end of the connection, so that one is reset.
  */
 static ssize_t break_off(struct call *c)
 {
 	const struct sockaddr nothing = {.sa_family = AF_UNSPEC};
 	int fd = MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-		->connect_fd;
+			 ->connect_fd;
 
 	if (c->req->http10)
 		(void)connect(fd, &nothing, sizeof(nothing));
@@ -241,14 +237,19 @@ static ssize_t on_stream(void *cls, uint64_t position, char *buf, size_t max)
 	MHD_suspend_connection(c->connection);
 	call_park(c);
 	if (!call_make_piece(c, server_of(c)->settings.lanes)) {
-		/* a full lane must not break off what was begun: a piece takes about a millisecond */
+		/*
+		 * a full lane must not break off what was begun: a piece takes about a
+		 * millisecond
+		 */
 		call_make_piece_now(c);
 		call_unpark(c);
 	}
 	return 0;
 }
 
-/* The first piece is there: an answer that is all in it, or a failure, needs no stream. */
+/*
+ * The first piece is there: an answer that is all in it, or a failure, needs no stream.
+ */
 static enum MHD_Result send_stream(struct call *c)
 {
 	if (c->stream.error != IAM_OK) {
@@ -259,8 +260,9 @@ static enum MHD_Result send_stream(struct call *c)
 		c->out.body = sb_str(&c->stream.piece);
 		return send_body(c);
 	}
-	return send_response(c, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-		RESP_PIECE_BYTES, on_stream, c, NULL));
+	return send_response(c,
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, RESP_PIECE_BYTES,
+			on_stream, c, NULL));
 }
 
 static enum MHD_Result start_stream(struct call *c)
@@ -316,8 +318,9 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 	struct header_walk *walk = cls;
 	struct req *r = walk->req;
 	struct str n = arena_str(r->arena, (struct str){.ptr = name, .len = name_len});
-	struct str v = value == NULL ? STR("") :
-		arena_str(r->arena, (struct str){.ptr = value, .len = value_len});
+	struct str v = value == NULL
+		? STR("")
+		: arena_str(r->arena, (struct str){.ptr = value, .len = value_len});
 
 	(void)kind;
 	walk->too_many = r->n_headers == REQ_HEADERS_MAX;
@@ -337,14 +340,16 @@ static enum MHD_Result first_call(struct call *c, const char *method, const char
 	r->method_text = arena_str(r->arena, str_c(method));
 	r->method = http_method_parse(str_c(method));
 	r->http10 = strcmp(version, "HTTP/1.0") == 0;
-	(void)MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_header, &walk);
+	(void)MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_header,
+		&walk);
 	if (walk.failed || r->method_text.ptr == NULL)
 		return MHD_NO;
 	return go_on(c, exchange_begin(c, link_of(c->connection), walk.too_many));
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version, const char *data, size_t *size, void **context)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
+	const char *url, const char *method, const char *version, const char *data,
+	size_t *size, void **context)
 {
 	struct listener *l = cls;
 	struct call *c = *context;
@@ -406,8 +411,8 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-__attribute__((format(printf, 2, 0))) static void on_library_log(void *cls, const char *fmt,
-	va_list args)
+__attribute__((format(printf, 2, 0))) static void on_library_log(void *cls,
+	const char *fmt, va_list args)
 {
 	char text[512];
 
@@ -415,12 +420,14 @@ __attribute__((format(printf, 2, 0))) static void on_library_log(void *cls, cons
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		return;
 	(void)vsnprintf(text, sizeof(text), fmt, args);
-	log_event(LOG_LEVEL_DEBUG, "http.library", LOG_STR("text", str_trim(str_c(text))));
+	log_event(LOG_LEVEL_DEBUG, "http.library",
+		LOG_STR("text", str_trim(str_c(text))));
 }
 
 static struct MHD_OptionItem option(enum MHD_OPTION name, intptr_t value, void *pointer)
 {
-	return (struct MHD_OptionItem){.option = name, .value = value, .ptr_value = pointer};
+	return (struct MHD_OptionItem){
+		.option = name, .value = value, .ptr_value = pointer};
 }
 
 enum iam_err server_daemon_start(struct listener *l, const struct listen_socket *socket,
@@ -430,15 +437,18 @@ enum iam_err server_daemon_start(struct listener *l, const struct listen_socket 
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_USE_ITC |
 		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	/* ours are the real deadlines; this one catches what they would miss */
-	int64_t backstop_s = (set->header_timeout_ms + 2 * set->idle_timeout_ms) / 1000 + 15;
+	int64_t backstop_s =
+		(set->header_timeout_ms + 2 * set->idle_timeout_ms) / 1000 + 15;
 	unsigned n = 0;
 	struct MHD_OptionItem o[20];
 
 	o[n++] = option(MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_library_log, NULL);
 	o[n++] = option(MHD_OPTION_LISTEN_SOCKET, socket->fd, NULL);
-	o[n++] = option(MHD_OPTION_CONNECTION_LIMIT, (intptr_t)set->connection_limit, NULL);
+	o[n++] = option(MHD_OPTION_CONNECTION_LIMIT, (intptr_t)set->connection_limit,
+		NULL);
 	o[n++] = option(MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)backstop_s, NULL);
-	o[n++] = option(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL);
+	o[n++] =
+		option(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL);
 	/* its own strictness answers a missing Host without closing, body unread */
 	o[n++] = option(MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL);
 	o[n++] = option(MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, l);
@@ -455,12 +465,13 @@ enum iam_err server_daemon_start(struct listener *l, const struct listen_socket 
 			(void *)tls_retrieve_function());
 	}
 	o[n++] = option(MHD_OPTION_END, 0, NULL);
-	l->daemon = MHD_start_daemon(flags, 0, on_accept, l, on_request, l, MHD_OPTION_ARRAY, o,
-		MHD_OPTION_END);
+	l->daemon = MHD_start_daemon(flags, 0, on_accept, l, on_request, l,
+		MHD_OPTION_ARRAY, o, MHD_OPTION_END);
 	if (l->daemon == NULL)
 		return iam_error_set(err, IAM_IO,
 			"listen on '%s': the event loop does not start (memory, threads or "
-			"descriptors are short)", socket->address);
+			"descriptors are short)",
+			socket->address);
 	return IAM_OK;
 }
 

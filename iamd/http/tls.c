@@ -2,18 +2,20 @@
  * tls - loads certificate pairs and hands the current one to each handshake.
  *
  * Does: read and check PEM files, count references, swap pairs.
- * Does not: sessions, sockets or protocol choice beyond the priority string; those are the HTTP
- * library's. Client certificates are not asked for.
- * Invariants: a pair is immutable once published; it is freed when neither `current` nor any
- * connection's slot refers to it. References are counted under the lock of struct tls.
+ * Does not: sessions, sockets or protocol choice beyond the priority string; those are
+ * the HTTP library's. Client certificates are not asked for.
+ * Invariants: a pair is immutable once published; it is freed when neither `current` nor
+ * any connection's slot refers to it. References are counted under the lock of struct
+ * tls.
  */
 #include "iamd/http/tls.h"
 
-#include <gnutls/abstract.h>
-#include <gnutls/gnutls.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
 
 #include "libacl/base/steal.h"
 
@@ -54,9 +56,11 @@ static void pair_release(struct tls *tls, struct tls_pair *p)
 		pair_free(p);
 }
 
-static enum iam_err fail(struct iam_error *err, const char *what, const char *file, int code)
+static enum iam_err fail(struct iam_error *err, const char *what, const char *file,
+	int code)
 {
-	return iam_error_set(err, IAM_CONFIG, "%s '%s': %s", what, file, gnutls_strerror(code));
+	return iam_error_set(err, IAM_CONFIG, "%s '%s': %s", what, file,
+		gnutls_strerror(code));
 }
 
 /* GnuTLS compares key and certificate when both go into one credential. */
@@ -76,7 +80,8 @@ static int import_pair(struct tls_pair *p, const gnutls_datum_t *chain,
 	const gnutls_datum_t *key)
 {
 	unsigned n = CHAIN_MAX;
-	int rc = gnutls_pcert_list_import_x509_raw(p->certs, &n, chain, GNUTLS_X509_FMT_PEM, 0);
+	int rc = gnutls_pcert_list_import_x509_raw(p->certs, &n, chain,
+		GNUTLS_X509_FMT_PEM, 0);
 
 	if (rc < 0)
 		return rc;
@@ -130,8 +135,8 @@ out:
 	return e;
 }
 
-enum iam_err tls_new(const char *certificate_file, const char *key_file, struct tls **ret_tls,
-	struct iam_error *err)
+enum iam_err tls_new(const char *certificate_file, const char *key_file,
+	struct tls **ret_tls, struct iam_error *err)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 	enum iam_err e;
@@ -157,8 +162,8 @@ void tls_free(struct tls *tls)
 	free(tls);
 }
 
-enum iam_err tls_reload(struct tls *tls, const char *certificate_file, const char *key_file,
-	struct iam_error *err)
+enum iam_err tls_reload(struct tls *tls, const char *certificate_file,
+	const char *key_file, struct iam_error *err)
 {
 	struct tls_pair *fresh;
 	struct tls_pair *old;
@@ -183,8 +188,9 @@ void tls_slot_release(struct tls_slot *slot)
 
 /* Called once a handshake (twice after a HelloRetryRequest): the first pair is kept. */
 static int retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
-	gnutls_pcert_st **ret_certs, unsigned int *ret_n_certs, gnutls_ocsp_data_st **ret_ocsp,
-	unsigned int *ret_n_ocsp, gnutls_privkey_t *ret_key, unsigned int *ret_flags)
+	gnutls_pcert_st **ret_certs, unsigned int *ret_n_certs,
+	gnutls_ocsp_data_st **ret_ocsp, unsigned int *ret_n_ocsp,
+	gnutls_privkey_t *ret_key, unsigned int *ret_flags)
 {
 	struct tls_slot *slot = server_tls_slot(gnutls_session_get_ptr(session));
 
