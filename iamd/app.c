@@ -231,6 +231,7 @@ static void server_settings(struct app *a, const struct config *c,
 		.header_timeout_ms = c->header_timeout * 1000,
 		.idle_timeout_ms = c->idle_timeout * 1000,
 		.trusted_proxies = c->trusted_proxies,
+		.local_only = a->svc.gateway,
 		.n_passed_fds = notify_listen_fds(),
 	};
 }

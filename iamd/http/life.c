@@ -103,6 +103,8 @@ static enum iam_err open_all(struct server *s, struct iam_error *err)
 		e = listen_add(&s->sockets, set->listen, false, err);
 	if (e == IAM_OK)
 		e = listen_add(&s->sockets, set->metrics_listen, true, err);
+	if (e == IAM_OK && set->local_only)
+		e = listen_require_local(&s->sockets, err);
 	if (e == IAM_OK && s->sockets.n == 0)
 		e = iam_error_set(err, IAM_CONFIG,
 			"`listen` names no address to listen on");

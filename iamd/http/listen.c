@@ -258,6 +258,27 @@ enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *e
 	return IAM_OK;
 }
 
+enum iam_err listen_require_local(const struct listen_set *set, struct iam_error *err)
+{
+	for (unsigned i = 0; i < set->n; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		char ip[64] = "";
+
+		if (set->sockets[i].is_unix)
+			continue;
+		if (getsockname(set->sockets[i].fd, (struct sockaddr *)&ss, &len) == 0)
+			listen_peer_text((const struct sockaddr *)&ss, ip, sizeof(ip));
+		if (strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0)
+			continue;
+		return iam_error_set(err, IAM_CONFIG,
+			"in gateway mode iamd listens on loopback addresses and Unix sockets "
+			"only, not on %s",
+			set->sockets[i].address);
+	}
+	return IAM_OK;
+}
+
 void listen_stop(struct listen_socket *s)
 {
 	if (s->path[0] != '\0')

@@ -50,6 +50,13 @@ MUST_CHECK enum iam_err listen_add(struct listen_set *set, const char *addresses
 MUST_CHECK enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *err);
 
 /*
+ * Is every socket, however it came, one that only this machine reaches: Unix, 127.0.0.0/8 or
+ * ::1? Judged by what is really bound. Errors: IAM_CONFIG with a text that names the address.
+ */
+MUST_CHECK enum iam_err listen_require_local(const struct listen_set *set,
+	struct iam_error *err);
+
+/*
  * New clients are refused from now on; the descriptor stays open. A passed socket is left
  * alone: its queue belongs to whoever the service manager starts next.
  */

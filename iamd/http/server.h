@@ -38,6 +38,7 @@ struct server_settings {
 	unsigned connection_limit, connection_limit_per_address;
 	int64_t header_timeout_ms, idle_timeout_ms;
 	const char *trusted_proxies;
+	bool local_only;             /* refuse sockets that other machines reach */
 	int n_passed_fds;            /* from the service manager, starting at 3 */
 };
 

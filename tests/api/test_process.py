@@ -204,6 +204,29 @@ def test_a_socket_passed_by_the_service_manager_serves(new_daemon, tmp_path, kin
     assert daemon.client(token).get("/users").status == 200
 
 
+PASS_A_SOCKET = """
+import os, socket, sys
+s = socket.create_server((sys.argv[1], 0))
+os.dup2(s.fileno(), 3, inheritable=True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_gateway_mode_takes_a_passed_loopback_socket(new_daemon):
+    daemon = new_daemon(api_access="gateway")
+    daemon.start(command=["/usr/bin/python3", "-c", PASS_A_SOCKET, "127.0.0.1"])
+    assert daemon.log().count("server.listening") == 2
+
+
+def test_gateway_mode_refuses_a_passed_socket_that_other_machines_reach(new_daemon):
+    daemon = new_daemon(api_access="gateway", listen="none")
+    daemon.start(wait=False, command=["/usr/bin/python3", "-c", PASS_A_SOCKET, "0.0.0.0"])
+    assert daemon.process.wait(10) == 2
+    daemon.process = None
+    assert "gateway" in daemon.log()
+
+
 def test_listening_nowhere_is_refused(new_daemon):
     daemon = new_daemon(listen="none")
     daemon.start(wait=False)
