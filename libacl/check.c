@@ -71,25 +71,60 @@ static bool is_super(const struct iam_snapshot *s, uint32_t user)
 	return false;
 }
 
+/*
+ * Both look-ups wait for memory three times over; asked for early, their waits overlap. (One
+ * million users: 9 waits one after the other become 5.)
+ */
+static void fetch_early(const struct iam_snapshot *s, uint64_t user_hash,
+	uint64_t resource_hash)
+{
+	uint32_t user = map_guess(&s->users, user_hash);
+	uint32_t resource = map_guess(&s->resources, resource_hash);
+
+	if (user != MAP_NONE) {
+		__builtin_prefetch(&s->users.keys[user]);
+		__builtin_prefetch(&s->user_groups.first[user]);
+		__builtin_prefetch(&s->user_super[user]);
+	}
+	if (resource != MAP_NONE) {
+		__builtin_prefetch(&s->resources.keys[resource]);
+		__builtin_prefetch(&s->sieves[resource]);
+		__builtin_prefetch(s->resources.keys[resource].ptr);
+	}
+	if (user != MAP_NONE) {
+		__builtin_prefetch(s->users.keys[user].ptr);
+		__builtin_prefetch(row_ids(&s->user_groups, user));
+	}
+}
+
 enum iam_decision iam_check(const struct iam_snapshot *s, struct str uid, struct str rid,
 	enum iam_action action)
 {
+	uint64_t user_hash;
+	uint64_t resource_hash;
 	uint32_t user;
 	uint32_t resource;
-	uint64_t actions;
 
-	if ((unsigned)action >= IAM_ACTION_COUNT)
+	if ((unsigned)action >= IAM_ACTION_COUNT || uid.ptr == NULL)
 		return IAM_DENY;
-	user = find(&s->users, uid);
+	user_hash = map_hash(&s->users.seed, uid);
+	map_prefetch(&s->users, user_hash);
+	if (rid.ptr == NULL)
+		rid = STR("");
+	resource_hash = map_hash(&s->resources.seed, rid);
+	map_prefetch(&s->resources, resource_hash);
+	fetch_early(s, user_hash, resource_hash);
+	user = map_find(&s->users, uid, user_hash);
 	if (user == MAP_NONE)
 		return IAM_DENY;
 	if (is_super(s, user))
 		return IAM_ALLOW;
-	resource = find(&s->resources, rid);
+	resource = map_find(&s->resources, rid, resource_hash);
 	if (resource == MAP_NONE)
 		return IAM_DENY;
-	actions = (uint64_t)1 << action | (uint64_t)1 << IAM_FULL;
-	return has_any(s, user, resource, actions) ? IAM_ALLOW : IAM_DENY;
+	return has_any(s, user, resource, (uint64_t)1 << action | (uint64_t)1 << IAM_FULL)
+		? IAM_ALLOW
+		: IAM_DENY;
 }
 
 bool iam_user_reaches(const struct iam_snapshot *s, struct str uid, struct str rid)

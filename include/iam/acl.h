@@ -10,6 +10,9 @@
  * cycles are harmless), or when the user has any action on "dcos:superuser" in the same way.
  * Everything else, unknown users and resources included, is denied. Whether the user exists and
  * is enabled is the caller's knowledge and is not asked here.
+ *
+ * LIMIT: a user with more than 32 768 effective groups may be denied what one of them is granted;
+ * who is superuser is exact at any size. libacl/README.md has worked examples.
  */
 #ifndef IAM_ACL_H
 #define IAM_ACL_H
@@ -30,7 +33,7 @@ struct iam_snapshot; /* frozen; any number of readers */
 enum iam_decision { IAM_DENY, IAM_ALLOW };
 enum iam_subject { IAM_SUBJECT_USER, IAM_SUBJECT_GROUP };
 
-/* NULL if there is no memory. */
+/* NULL if there is no memory, or no random numbers to seed the hash with. */
 IAM_API struct iam_model *iam_model_new(void);
 IAM_API void iam_model_free(struct iam_model *m);
 
@@ -64,7 +67,8 @@ IAM_API bool iam_is_superuser(const struct iam_snapshot *s, struct str uid);
 
 /*
  * Does any grant on a rid for which pick(rid, ctx) is true reach the user, or (second function)
- * the group and what contains it? For the rule that nobody gains by delegation.
+ * the group and what contains it? For the rule that nobody gains by delegation. Beyond the limit
+ * above the answer is true.
  */
 typedef bool iam_rid_pick_fn(struct str rid, void *ctx);
 IAM_API bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid, iam_rid_pick_fn *pick, void *ctx);

@@ -108,6 +108,20 @@ uint32_t map_find(const struct map *m, struct str key, uint64_t hash)
 	}
 }
 
+uint32_t map_guess(const struct map *m, uint64_t hash)
+{
+	if (m->cap == 0)
+		return MAP_NONE;
+	for (size_t at = hash & (m->cap - 1);; at = (at + 1) & (m->cap - 1)) {
+		uint64_t slot = m->slots[at];
+
+		if (slot == 0)
+			return MAP_NONE;
+		if (slot >> 32 == hash >> 32)
+			return slot_id(slot);
+	}
+}
+
 static void place(uint64_t *slots, size_t cap, uint64_t hash, size_t id)
 {
 	size_t at = hash & (cap - 1);

@@ -46,6 +46,19 @@ void map_done(struct map *m);
 /* The id of key, whose hash is given, or MAP_NONE. */
 uint32_t map_find(const struct map *m, struct str key, uint64_t hash);
 
+/*
+ * The id that map_find() will most likely give, without a look at the key: to have the memory of
+ * what it leads to fetched early. MAP_NONE if there is surely none.
+ */
+uint32_t map_guess(const struct map *m, uint64_t hash);
+
+/* Has the memory that map_guess() or map_find() will read first fetched. */
+static inline void map_prefetch(const struct map *m, uint64_t hash)
+{
+	if (m->cap != 0)
+		__builtin_prefetch(&m->slots[hash & (m->cap - 1)]);
+}
+
 /* Adds a key that is not there yet; its id is the count before. False: full or no memory. */
 bool map_add(struct map *m, struct str key, uint64_t hash);
 
