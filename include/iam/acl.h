@@ -78,9 +78,12 @@ IAM_API bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid,
 typedef bool iam_uid_each_fn(struct str uid, void *ctx);
 IAM_API void iam_superusers_each(const struct iam_snapshot *s, iam_uid_each_fn *each, void *ctx);
 
+/* Facts told twice count once; bytes is the memory that the snapshot holds. */
 struct iam_snapshot_stats {
 	size_t users, groups, resources, grants, memberships, bytes;
 };
+
+/* What is in it: grants are (rid, subject, action), memberships direct ones of users. O(1). */
 IAM_API void iam_snapshot_stats(const struct iam_snapshot *s, struct iam_snapshot_stats *ret_stats);
 
 #endif

@@ -22,12 +22,15 @@
 
 enum iam_action { IAM_CREATE, IAM_READ, IAM_UPDATE, IAM_DELETE, IAM_FULL, IAM_ACTION_COUNT };
 
+/* Whole string against the grammar above; an absent str is not valid. O(length). */
 IAM_API bool iam_uid_valid(struct str uid);
 IAM_API bool iam_gid_valid(struct str gid);
 IAM_API bool iam_rid_valid(struct str rid);
 
 /* "create" ... "full"; IAM_BAD_ACTION otherwise. Case-sensitive. */
 IAM_API MUST_CHECK enum iam_err iam_action_parse(struct str text, enum iam_action *ret_action);
+
+/* The name; "unknown" for what is none of the five. Static storage. */
 IAM_API const char *iam_action_name(enum iam_action action);
 
 #endif
