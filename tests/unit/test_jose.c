@@ -432,7 +432,7 @@ static void base64url_is_strict(void **state)
 		const char *want; /* NULL: refused */
 	} rows[] = {
 		{"", ""}, {"Zg", "f"}, {"Zm8", "fo"}, {"Zm9v", "foo"}, {"Zm9vYmFy", "foobar"},
-		{"Zg==", NULL}, {"Zm8=", NULL}, {"Z", NULL}, {"Zm9vY", NULL},
+		{"Zg==", NULL}, {"Zm8=", NULL}, {"Z", NULL}, {"Zm9vY", NULL}, {"A", NULL}, {"Zm9vA", NULL},
 		{"Zh", NULL}, {"Zm9", NULL}, {"Zm9vZh", NULL}, /* left-over bits */
 		{"Zm9 ", NULL}, {"Zm\n9v", NULL}, {"Zm9v\n", NULL},
 		{"-_-_", "\xfb\xff\xbf"}, {"+/+/", NULL}, {"-_+/", NULL}, {"Zm9.", NULL},
@@ -544,6 +544,25 @@ static struct str pkcs1_of(struct fixture *f, EVP_PKEY *key, const char *label)
 	return pem;
 }
 
+/* One byte more behind the key than its DER says. */
+static struct str padded_spki_of(struct fixture *f, EVP_PKEY *key)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	unsigned char *longer = arena_alloc(f->a, (size_t)len + 1);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	struct str pem;
+
+	memcpy(longer, der, (size_t)len);
+	assert_true(PEM_write_bio(bio, "PUBLIC KEY", "", longer, len + 1) > 0);
+	pem.len = (size_t)BIO_get_mem_data(bio, &text);
+	pem = arena_str(f->a, (struct str){.ptr = text, .len = pem.len});
+	BIO_free(bio);
+	OPENSSL_free(der);
+	return pem;
+}
+
 static struct str relabel(struct fixture *f, struct str pem, const char *label)
 {
 	struct str body = str_sub(pem, strlen("-----BEGIN PUBLIC KEY-----"),
@@ -605,6 +624,7 @@ static void public_keys_that_are_refused(void **state)
 	assert_pem_refused(relabel(f, pem, "RSA PUBLIC KEY"), NULL);
 	assert_pem_refused(pkcs1_of(f, f->pkey, "PUBLIC KEY"), NULL);
 	assert_pem_refused(relabel(f, pem, "CERTIFICATE"), NULL);
+	assert_pem_refused(padded_spki_of(f, f->pkey), NULL);
 	/* more than one block, something around it, something in it */
 	assert_pem_refused(arena_fmt(f->a, "%s%s", pem.ptr, pem.ptr), NULL);
 	assert_pem_refused(arena_fmt(f->a, "%strailing", pem.ptr), NULL);
