@@ -357,9 +357,10 @@ void app_stop(struct app *a)
 		server_drain(a->svc.server, drain_timeout_ms(a));
 	app_maintenance_stop(a);
 	if (a->svc.lanes != NULL)
-		lanes_free(a->svc.lanes);
+		lanes_stop(a->svc.lanes);
 	if (a->svc.server != NULL)
 		server_free(a->svc.server);
+	lanes_free(a->svc.lanes); /* the loops, which submit to them, have ended */
 	router_free(a->svc.router);
 	if (a->svc.publisher != NULL) {
 		publisher_free(

@@ -83,8 +83,11 @@ static void lane_done(struct lane_job *job, enum iam_err result)
 	struct req *r = req_of(job);
 	enum lane_id next;
 
-	if (r->result == IAM_OK && result != IAM_OK)
+	/* A batch that was undone undoes every answer: an error may rest on what it undid, too. */
+	if (result != IAM_OK) {
 		r->result = result;
+		r->error.text[0] = '\0';
+	}
 	next = take_next_lane(r);
 	if (r->result == IAM_OK && next != LANE_INLINE) {
 		if (submit(r, next))

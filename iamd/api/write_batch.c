@@ -193,24 +193,39 @@ void write_rehash(struct services *svc, const struct login_record *rec)
 		record_free(rj, false);
 }
 
+/* LIMIT: audit rows removed in one transaction; more follow in the next. */
+#define TRIM_AT_ONCE 5000
+
 struct maintenance_job {
 	struct lane_job job;
 	struct services *svc;
+	int64_t removed; /* audit rows */
 };
+
+static int64_t denied_max(struct services *svc)
+{
+	PUBLISH_SCOPE(svc->publisher, scope);
+
+	return scope.root->config->audit_denied_max;
+}
 
 static enum iam_err maintenance_write(struct db *w, void *ctx)
 {
-	(void)ctx;
-	return store_revocations_expire(w, clock_now_ms() / 1000);
+	struct maintenance_job *mj = ctx;
+	enum iam_err e = store_revocations_expire(w, clock_now_ms() / 1000);
+
+	if (e != IAM_OK)
+		return e;
+	return store_audit_trim_denied(w, denied_max(mj->svc), TRIM_AT_ONCE, &mj->removed);
 }
 
 static void maintenance_run(struct lane_job *job)
 {
 	struct maintenance_job *mj = (struct maintenance_job *)job;
-	enum iam_err e = write_in_savepoint(mj->svc, maintenance_write, NULL);
+	enum iam_err e = write_in_savepoint(mj->svc, maintenance_write, mj);
 
 	if (e != IAM_OK)
-		log_event(LOG_LEVEL_WARNING, "store.expire",
+		log_event(LOG_LEVEL_WARNING, "store.maintenance",
 			LOG_CSTR("error", iam_err_name(e)));
 }
 
@@ -218,7 +233,9 @@ static void maintenance_done(struct lane_job *job, enum iam_err result)
 {
 	struct maintenance_job *mj = (struct maintenance_job *)job;
 
-	if (result == IAM_OK)
+	if (result == IAM_OK && mj->removed == TRIM_AT_ONCE)
+		write_maintenance(mj->svc); /* there is more */
+	else if (result == IAM_OK)
 		store_maintain(mj->svc->store);
 	free(mj);
 }

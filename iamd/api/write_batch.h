@@ -35,7 +35,10 @@ void write_login_record(struct services *svc, const struct login_record *rec);
 /* A new hash of the same password, if the old one still stands. Best-effort; uses uid and the two hashes. */
 void write_rehash(struct services *svc, const struct login_record *rec);
 
-/* A job of the maintenance thread: checkpoint, expired revocations. Best-effort. */
+/*
+ * A job of the maintenance thread: expired revocations, denials beyond audit_denied_max, checkpoint.
+ * Best-effort.
+ */
 void write_maintenance(struct services *svc);
 
 #endif

@@ -162,3 +162,18 @@ unsigned sanitize_request(const struct req *r, const char **ret_why)
 		status = check_host(r, ret_why);
 	return status;
 }
+
+const char *sanitize_next_line(const char *name, size_t name_len, const char *value,
+	size_t value_len)
+{
+	const char *at = name + name_len;
+
+	/* a folded line's text is appended to a copy of the name, which lies elsewhere */
+	if (value <= at || *at++ != '\0')
+		return NULL;
+	while (at < value && (*at == ' ' || *at == '\t'))
+		at++;
+	if (at != value || value[value_len] != '\0' || value[value_len + 1] != '\0')
+		return NULL;
+	return value + value_len + 2;
+}

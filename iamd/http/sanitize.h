@@ -24,4 +24,12 @@
  */
 unsigned sanitize_request(const struct req *r, const char **ret_why);
 
+/*
+ * For a parser that cuts lines in place by writing NUL over their ends: where the line after
+ * "name: value" CRLF begins. NULL when this is no such line (folded, cut by a NUL, bare LF).
+ * It looks at no byte behind the line's own end.
+ */
+const char *sanitize_next_line(const char *name, size_t name_len, const char *value,
+	size_t value_len);
+
 #endif

@@ -198,6 +198,12 @@ struct audit_row {
 	struct str request_id;
 };
 MUST_CHECK enum iam_err store_audit_add(struct db *w, const struct audit_row *row);
+/*
+ * Removes denials older than the latest `keep`, at most `limit` of them: anybody can make them, and
+ * nobody shall fill the disk with them. Other rows stay for ever.
+ */
+MUST_CHECK enum iam_err store_audit_trim_denied(struct db *w, int64_t keep, int64_t limit,
+	int64_t *ret_removed);
 
 /* ---- bootstrap: once, in the transaction that creates the store ---- */
 struct bootstrap {

@@ -274,15 +274,22 @@ void lanes_close(struct lanes *l)
 	}
 }
 
+void lanes_stop(struct lanes *l)
+{
+	lanes_close(l);
+	/* All joined before anything is freed: done() in one lane may still ask another. */
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		for (unsigned k = 0; k < l->lane[i].n_threads; k++)
+			thread_join(l->lane[i].threads[k]);
+		l->lane[i].n_threads = 0;
+	}
+}
+
 void lanes_free(struct lanes *l)
 {
 	if (l == NULL)
 		return;
-	lanes_close(l);
-	/* All joined before anything is freed: done() in one lane may still ask another. */
-	for (unsigned i = 0; i < LANE_COUNT; i++)
-		for (unsigned k = 0; k < l->lane[i].n_threads; k++)
-			thread_join(l->lane[i].threads[k]);
+	lanes_stop(l);
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = &l->lane[i];
 

@@ -55,7 +55,13 @@ size_t lane_depth(const struct lanes *l, enum lane_id id);
 /* Refuse new jobs from now on; queued ones still run. */
 void lanes_close(struct lanes *l);
 
-/* Close, wait for all queued jobs, end the threads. */
+/*
+ * Close, wait for all queued jobs, end the threads. Submitting afterwards is still safe, and
+ * refused: event loops may outlive the lanes. Call once.
+ */
+void lanes_stop(struct lanes *l);
+
+/* After lanes_stop() (which it does if need be), when nobody can submit any more. NULL is fine. */
 void lanes_free(struct lanes *l);
 
 #endif

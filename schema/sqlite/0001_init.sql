@@ -120,3 +120,5 @@ CREATE TABLE audit (
 	source_ip TEXT NOT NULL,
 	request_id TEXT NOT NULL
 ) STRICT;
+-- Denials can be made by anybody, so only the latest are kept.
+CREATE INDEX audit_denied ON audit (id) WHERE result = 'deny';

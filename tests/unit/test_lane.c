@@ -316,9 +316,12 @@ static void closed_lane_refuses_but_finishes_what_was_queued(void **state)
 	lanes_close(l);
 	assert_false(lane_submit(l, LANE_SLOW, &jobs[4].job));
 	gate_open(&gate);
-	lanes_free(l);
+	lanes_stop(l);
 	assert_int_equal(gate.done, 4);
 	assert_int_equal(gate.entered, 4);
+	/* An event loop may ask until it has ended itself. */
+	assert_false(lane_submit(l, LANE_SLOW, &jobs[4].job));
+	lanes_free(l);
 }
 
 static void lane_that_was_not_started_refuses(void **state)
