@@ -20,7 +20,7 @@
 #include <sodium.h>
 
 #define OPSLIMIT     2
-#define MEMORY_BYTES (19456u * 1024u)
+#define MEMORY_BYTES ((size_t)19456 * 1024)
 #define THREADS_MAX  64
 #define PASSWORD     "correct horse battery staple"
 
