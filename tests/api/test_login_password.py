@@ -151,6 +151,33 @@ def test_p3_a_legacy_hash_opens_and_is_replaced_at_login(new_daemon, kind):
     assert daemon.client(first.json()["token"]).get("/users/old").status == 200, "a rehash ended a token"
 
 
+def test_p3_a_hash_of_older_parameters_is_replaced_at_login(new_daemon):
+    daemon = new_daemon().start()
+    token = daemon.login()
+
+    def stored():
+        return daemon.sql("SELECT password_hash FROM users WHERE uid = 'bootstrapuser'")[0][0]
+
+    iamd.wait_until(lambda: "m=8,t=1,p=1" in stored(), what="rehash of the crypt(3) hash")
+    daemon.stop()
+    daemon.options.update(argon2_opslimit=2, argon2_memory_kib=16)
+    daemon.start()
+    daemon.login()
+    iamd.wait_until(lambda: "m=16,t=2,p=1" in stored(), what="rehash with today's parameters")
+    before = stored()
+    daemon.login()
+    assert daemon.client(token).get("/users").status == 200, "a rehash ended a token"
+    assert stored() == before, "a hash of today's parameters needs no other"
+
+
+def test_p1_the_minimum_length_is_configured(new_daemon):
+    daemon = new_daemon(password_min_length=15).start()
+    admin = daemon.superuser()
+    answer = admin.put("/users/u", {"password": "p" * 14})
+    assert answer.description == "Password does not match rules: Must be at least 15 characters long."
+    admin.expect(201, "PUT", "/users/u", {"password": "p" * 15})
+
+
 @pytest.mark.parametrize("stored", ["", "x", "$1$abc$def", "$argon2id$broken", "$6$", "*", "!",
                                     "$argon2id$v=19$m=4194304,t=100,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA",
                                     "$6$rounds=999999999$salt$hash", "$2b$31$abcdefghijklmnopqrstuv", "plain text"])

@@ -158,6 +158,18 @@ def test_a_unix_socket_serves_beside_tcp(new_daemon, tmp_path):
     assert not os.path.exists(path)
 
 
+def test_callers_of_a_unix_socket_are_a_trusted_proxy(new_daemon, tmp_path):
+    path = f"{tmp_path}/s"
+    daemon = new_daemon()
+    daemon.options["listen"] = "127.0.0.1:{},unix:{}".format(daemon.address[1], path)
+    daemon.start()
+    headers = [("X-Forwarded-For", "192.0.2.9"), ("X-Forwarded-Proto", "https")]
+    answer = daemon.client().post("/auth/login", {"uid": iamd.SUPERUSER, "password": iamd.SUPERUSER_PASSWORD},
+                                  headers=headers, address=path)
+    assert "Secure" in answer.all("set-cookie")[0]
+    daemon.wait_for_log("srcip=192.0.2.9 ")
+
+
 def test_gateway_mode_serves_a_unix_socket(new_daemon, tmp_path):
     path = f"{tmp_path}/s"
     daemon = new_daemon(api_access="gateway", listen=f"unix:{path}")
