@@ -35,7 +35,6 @@ struct builder {
 	struct frame *stack;
 	uint32_t *seen; /* the group + 1 for whose set it was last seen */
 	uint32_t *work; /* groups whose containers are still to be followed */
-	size_t cap;     /* of members */
 	size_t budget;
 	size_t steps;
 };
@@ -67,19 +66,18 @@ static void builder_done(struct builder *b)
 }
 
 /* Room for one more set of the largest size. */
-static bool reserve(struct builder *b)
+static bool reserve(struct closure *c)
 {
-	struct closure *c = b->c;
-	size_t cap = b->cap == 0 ? (size_t)2 * CLOSURE_MAX_SET : b->cap * 2;
+	size_t cap = c->cap == 0 ? (size_t)2 * CLOSURE_MAX_SET : c->cap * 2;
 	uint32_t *members;
 
-	if (b->cap - c->total > CLOSURE_MAX_SET)
+	if (c->cap - c->total > CLOSURE_MAX_SET)
 		return true;
 	members = reallocarray(c->members, cap, sizeof(*members));
 	if (members == NULL)
 		return false;
 	c->members = members;
-	b->cap = cap;
+	c->cap = cap;
 	return true;
 }
 
@@ -146,7 +144,7 @@ static bool build_set(struct builder *b, uint32_t group)
 	struct closure *c = b->c;
 	size_t end;
 
-	if (!reserve(b))
+	if (!reserve(c))
 		return false;
 	if (!collect(b, group, &end) || end > b->budget) {
 		b->state[group] = WIDE;

@@ -27,6 +27,7 @@ struct closure {
 	uint32_t *members;
 	size_t n;
 	size_t total; /* of members */
+	size_t cap;   /* of members */
 };
 
 /* From pairs (group, containing group) over n groups. O(n + pairs). False: no memory. */
