@@ -88,34 +88,70 @@ void app_maintenance_stop(struct app *a)
 
 /* ---- reload ---- */
 
-/* Everything that can fail is done before anything is switched; TLS last of those. */
+/* What a failed reload has switched already goes back to the running configuration. */
+static void switch_back(struct app *a, const struct config *running)
+{
+	(void)access_log_open(running->access_log);
+	if (server_reload_proxies(a->svc.server, running->trusted_proxies, NULL) !=
+		IAM_OK)
+		log_event(LOG_LEVEL_ERROR, "config.switch_back",
+			LOG_CSTR("option", "trusted_proxies"));
+}
+
+/*
+ * What the server and the log hold of a configuration. The certificate comes last: of what can fail
+ * it is the one that cannot be read again as it was.
+ */
+static enum iam_err switch_to(struct app *a, const struct config *fresh,
+	struct iam_error *err)
+{
+	enum iam_err e;
+
+	if (!access_log_open(fresh->access_log))
+		return iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'",
+			fresh->access_log);
+	e = server_reload_proxies(a->svc.server, fresh->trusted_proxies, err);
+	if (e != IAM_OK)
+		return e;
+	return server_reload_tls(a->svc.server, fresh->tls_certificate_file,
+		fresh->tls_key_file, err);
+}
+
+static enum iam_err load(struct app *a, const struct config *running,
+	struct config **ret_fresh, struct keyring **ret_keyring, struct iam_error *err)
+{
+	struct app_key_paths paths;
+	struct keyring_settings keys;
+	enum iam_err e = app_config(&a->options, ret_fresh, err);
+
+	if (e == IAM_OK)
+		e = config_merge(running, *ret_fresh);
+	if (e != IAM_OK)
+		return e;
+	app_keyring_settings(*ret_fresh, &paths, &keys);
+	keys.may_create = false;
+	return keyring_load(&keys, ret_keyring, err);
+}
+
+/* All or nothing: either everything is of the new configuration afterwards, or nothing is. */
 static enum iam_err reload(struct app *a, struct iam_error *err)
 {
 	PUBLISH_SCOPE(a->svc.publisher, scope);
-	struct app_key_paths paths;
-	struct keyring_settings keys;
+	const struct config *running = scope.root->config;
 	struct keyring *keyring = NULL;
 	struct config *fresh = NULL;
-	enum iam_err e = app_config(&a->options, &fresh, err);
+	enum iam_err e = load(a, running, &fresh, &keyring, err);
 
-	if (e == IAM_OK)
-		e = config_merge(scope.root->config, fresh);
 	if (e == IAM_OK) {
-		app_keyring_settings(fresh, &paths, &keys);
-		keys.may_create = false;
-		e = keyring_load(&keys, &keyring, err);
-	}
-	if (e == IAM_OK)
-		e = server_reload_proxies(a->svc.server, fresh->trusted_proxies, err);
-	if (e == IAM_OK && fresh->tls_certificate_file[0] != '\0')
-		e = server_reload_tls(a->svc.server, fresh->tls_certificate_file,
-			fresh->tls_key_file, err);
-	if (e == IAM_OK && !access_log_open(fresh->access_log))
-		e = iam_error_set(err, IAM_CONFIG, "access_log: cannot open '%s'",
-			fresh->access_log);
-	if (e == IAM_OK) {
-		log_set_level((enum log_level)fresh->log_level);
-		e = publish_reload(a->svc.publisher, keyring, fresh);
+		enum log_level level = (enum log_level)fresh->log_level;
+
+		e = switch_to(a, fresh, err);
+		if (e == IAM_OK)
+			e = publish_reload(a->svc.publisher, keyring, fresh);
+		if (e == IAM_OK)
+			log_set_level(level);
+		else
+			switch_back(a, running);
 	}
 	if (e != IAM_OK) {
 		keyring_free(keyring);

@@ -192,6 +192,10 @@ static int rotate_key(const struct config *c)
 	enum iam_err e;
 
 	app_keyring_settings(c, &paths, &settings);
+	if (settings.imported)
+		return fail(EXIT_USAGE,
+			"signing_key_file is set, so the key is yours to change: put a new one in "
+			"its place, list the former in verification_key_files, send SIGHUP");
 	e = keyring_rotate(&settings, &err);
 	if (e != IAM_OK)
 		return fail_err(e, &err);

@@ -166,6 +166,8 @@ enum iam_err authn_request(struct req *r, const struct root *root)
 	if (token.ptr == NULL)
 		return IAM_UNAUTHENTICATED;
 	e = authn_token(root, token, r->arena, clock_now_ms() / 1000, &facts);
+	if (e == IAM_NO_MEMORY)
+		return e;
 	if (e == IAM_TOKEN_EXPIRED)
 		return req_fail(r, IAM_UNAUTHENTICATED,
 			"The token has expired; log in again.");

@@ -41,6 +41,30 @@ struct str cookie_auth(struct arena *a, struct str token, int64_t max_age_s, boo
 		STR_FMT(token), (long long)max_age_s, secure ? "; Secure" : "");
 }
 
+/*
+ * LIMIT: of the description in the info cookie, as escaped text. Browsers drop cookies over 4 KiB and
+ * gateways refuse answers with larger headers, so a longer description is cut at a code point.
+ */
+#define INFO_DESCRIPTION_MAX 1024
+
+static struct str cut_description(struct str s)
+{
+	size_t cost = 0;
+	size_t i = 0;
+
+	while (i < s.len) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		bool plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+
+		cost += plain ? 1 : n == 4 ? 12 : 6;
+		if (cost > INFO_DESCRIPTION_MAX || i + n > s.len)
+			break;
+		i += n;
+	}
+	return str_sub(s, 0, i);
+}
+
 struct str cookie_info(struct arena *a, struct str uid, struct str description,
 	bool is_remote, int64_t max_age_s, bool secure)
 {
@@ -53,7 +77,7 @@ struct str cookie_info(struct arena *a, struct str uid, struct str description,
 	sb_add(&json, STR("{\"uid\": "));
 	jsonw_quote(&json, uid, true);
 	sb_add(&json, STR(", \"description\": "));
-	jsonw_quote(&json, description, true);
+	jsonw_quote(&json, cut_description(description), true);
 	sb_add_c(&json, is_remote ? ", \"is_remote\": true}" : ", \"is_remote\": false}");
 	text = sb_str(&json);
 	if (text.ptr == NULL)

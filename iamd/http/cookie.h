@@ -25,7 +25,8 @@ struct str cookie_auth(struct arena *a, struct str token, int64_t max_age_s, boo
 
 /*
  * The info cookie: base64 of ASCII JSON {"uid": …, "description": …, "is_remote": …}
- * (non-ASCII as \uXXXX), in double quotes when it holds '=' or '/'. Not HttpOnly;
+ * (non-ASCII as \uXXXX; a description
+ * over 1 KiB in that form is cut), in double quotes when it holds '=' or '/'. Not HttpOnly;
  * SameSite=Lax; Secure too when `secure`.
  */
 struct str cookie_info(struct arena *a, struct str uid, struct str description, bool is_remote, int64_t max_age_s,

@@ -59,16 +59,15 @@ static void read_framing(struct call *c)
 	c->has_body = r->has_content_length || r->chunked;
 }
 
-enum exchange_next exchange_begin(struct call *c, const struct link *l,
-	bool too_many_headers)
+enum exchange_next exchange_begin(struct call *c, const struct link *l, unsigned status,
+	const char *why)
 {
 	struct req *r = c->req;
-	const char *why = "too many header fields";
-	unsigned status;
 	int64_t length;
 
 	set_peer(r, l);
-	status = too_many_headers ? 431 : sanitize_request(r, &why);
+	if (status == 0)
+		status = sanitize_request(r, &why);
 	if (status != 0)
 		return refuse(c, status, why);
 	read_framing(c);

@@ -69,8 +69,12 @@ enum exchange_next {
 	EXCHANGE_SEND  /* c->out is ready: exchange_sends_stream() tells how */
 };
 
-/* Method, version and header fields are set; l is the connection's. */
-enum exchange_next exchange_begin(struct call *c, const struct link *l, bool too_many_headers);
+/*
+ * Method, version and header fields are set; l is the connection's. status: not 0 if the
+ * adapter found the head to be refused already, and why.
+ */
+enum exchange_next exchange_begin(struct call *c, const struct link *l, unsigned status,
+	const char *why);
 /* The body is complete. */
 enum exchange_next exchange_run(struct call *c);
 /* The job gave the request back. */

@@ -29,6 +29,15 @@ def cookies(answer):
     return {name: (value, attributes) for name, value, attributes in map(parse, answer.all("set-cookie"))}
 
 
+@pytest.mark.parametrize("description", ["d" * 4000, "\u4e16" * 1300, "\U0001f600" * 1000, "\\" * 4000])
+def test_a_long_description_does_not_make_the_cookie_too_large_for_a_browser(admin, nobody, user, description):
+    assert admin.patch(f"/users/{user}", {"description": description}).status == 204
+    value = cookies(login(nobody, user))["dcos-acs-info-cookie"][0].strip('"')
+    assert len(value) < 2048
+    shown = json.loads(base64.b64decode(value))["description"]
+    assert len(shown) >= 80 and description.startswith(shown)
+
+
 def test_a_login_sets_two_cookies_in_headers_of_their_own(nobody, user):
     answer = login(nobody, user)
     assert len(answer.all("set-cookie")) == 2

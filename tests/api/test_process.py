@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import certificates
 import iamd
 import wire
 
@@ -114,6 +115,24 @@ def test_sighup_with_a_broken_file_changes_nothing(new_daemon):
     daemon.wait_for_log("nonsense")
     assert admin.put("/users/a", {"password": "123456"}).status == 400
     assert admin.get("/users").status == 200
+
+
+def test_a_sighup_that_fails_half_way_switches_nothing(new_daemon):
+    daemon = new_daemon(trusted_proxies="10.9.9.9").start()
+    reload(daemon, trusted_proxies="127.0.0.1", access_log="/nonexistent/log")
+    daemon.wait_for_log("reload_failed")
+    daemon.client().post("/auth/login", {"uid": "x", "password": "not it"},
+                         headers=[("X-Forwarded-For", "203.0.113.9")])
+    daemon.wait_for_log("action=password-login")
+    assert "203.0.113.9" not in daemon.log()
+
+
+def test_tls_is_not_switched_on_by_sighup(new_daemon, tmp_path):
+    daemon = new_daemon().start()
+    pair = certificates.make(tmp_path, "one")
+    reload(daemon, tls_certificate_file=pair[0], tls_key_file=pair[1])
+    daemon.wait_for_log("cannot be switched on or off")
+    assert daemon.login()
 
 
 def test_sighup_many_times_under_load_drops_no_request(new_daemon):

@@ -153,6 +153,16 @@ def test_rotation_by_command_keeps_old_tokens_good(new_daemon):
     assert daemon.client(token).get("/users").status == 200
 
 
+def test_rotation_by_command_leaves_a_configured_key_alone(new_daemon, tmp_path):
+    key = write_key(tmp_path / "own.pem", keys.rsa_key(2).private_pem)
+    daemon = new_daemon(signing_key_file=key)
+    daemon.write_config()
+    before = (tmp_path / "own.pem").read_bytes()
+    done = iamd.run("--config", str(daemon.config_file), "--rotate-key")
+    assert done.returncode == 2 and "verification_key_files" in str(done.stderr)
+    assert (tmp_path / "own.pem").read_bytes() == before
+
+
 # -- tokens of the time before the change-over
 
 @pytest.fixture
