@@ -2,6 +2,7 @@
 #include "authz_fixture.h"
 #include "iamd/sys/metrics.h"
 #include "iamd/sys/thread.h"
+#include "torture.h"
 
 static const struct stored_user users[] = {{"alice", true, 1, false}, {0}};
 static const struct stored_fact facts_before[] = {
@@ -311,6 +312,61 @@ static void a_stalled_reader_bounds_memory_and_never_makes_a_writer_wait(void **
 	assert_int_equal(publish_reclaim(s->p), 0);
 }
 
+static void wherever_memory_runs_out_a_publication_is_whole_or_not_at_all(void **state)
+{
+	struct state *s = *state;
+	struct change rows[] = {change_of_session("alice", true, 2),
+		change_of_session("bob", true, 3), change_gone("alice"),
+		change_of_digest(CHANGE_REVOKED, 9), {.kind = CHANGE_ACL}};
+	struct changes changes = {.rows = rows, .len = 5};
+	enum iam_err e = IAM_NO_MEMORY;
+	size_t n = 0;
+
+	while (e != IAM_OK) {
+		const struct root *root;
+
+		torture_at(++n);
+		e = publish_prepare(s->p, &s->db, &changes, 6);
+		torture_off();
+		root = publish_enter(s->p);
+		assert_int_equal(gen_of(root, "alice"), 1);
+		assert_int_equal(gen_of(root, "bob"), -1);
+		assert_int_equal(root->revision, 5);
+		publish_leave(s->p);
+		assert_true(e == IAM_OK || e == IAM_NO_MEMORY);
+	}
+	assert_true(n > 5);
+
+	torture_at(
+		1); /* installing takes no memory: what fails here is never asked for */
+	publish_install(s->p);
+	assert_int_equal(torture_left, 1);
+	torture_off();
+	assert_int_equal(published_gen(s->p, "alice"), -1);
+	assert_int_equal(published_gen(s->p, "bob"), 3);
+}
+
+static void without_memory_there_is_no_publisher_and_nothing_is_kept(void **state)
+{
+	struct db db = {.users = users, .facts = facts_before};
+	unsigned freed = 0;
+	struct keyring *keyring = fixture_keyring(&freed);
+	struct config *config = fixture_config();
+	struct publisher *p = NULL;
+	enum iam_err e = IAM_NO_MEMORY;
+
+	(void)state;
+	for (size_t n = 1; e != IAM_OK; n++) {
+		torture_at(n);
+		e = publisher_new(&db, keyring, config, 2, &p);
+		torture_off();
+		assert_true(e == IAM_OK || (e == IAM_NO_MEMORY && p == NULL));
+		assert_int_equal(freed, 0);
+	}
+	publisher_free(p);
+	assert_int_equal(freed, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -327,6 +383,8 @@ int main(void)
 		T(a_reload_of_the_configuration_alone_keeps_the_key_set),
 		T(two_publishers_in_one_thread_do_not_disturb_each_other),
 		T(a_thread_gives_its_slot_back_when_it_ends),
+		T(wherever_memory_runs_out_a_publication_is_whole_or_not_at_all),
+		T(without_memory_there_is_no_publisher_and_nothing_is_kept),
 		T(a_stalled_reader_bounds_memory_and_never_makes_a_writer_wait),
 	};
 
