@@ -672,6 +672,14 @@ static void malformed_requests_are_refused_and_closed(void **state)
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\nX: a\001b\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n",
+		/* these the library reads otherwise than a proxy would */
+		"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n\tb\r\nY: z\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Len: 3\r\n gth\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET / HTTP/1.0\r\n: a\r\n\r\n",
+		"GET / HTTP/1.1\nHost: x\n\n",
+		"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
@@ -699,6 +707,45 @@ static void malformed_requests_are_refused_and_closed(void **state)
 		(void)close(fd);
 	}
 	assert_int_equal(count_dispatched(), 0);
+}
+
+static void a_nul_in_the_head_is_refused(void **state)
+{
+	const struct str bad[] = {
+		STR("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"),
+		STR("GET / HTTP/1.1\r\nHost: x\r\nX: a\0\r\nY: z\r\n\r\n"),
+		STR("GET / HTTP/1.1\r\nHost: x\r\nX\0Y: z\r\n\r\n"),
+		STR("GET / HTTP/1.1\0\r\nHost: x\r\n\r\n"),
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int fd = dial(f->port);
+		struct answer a;
+
+		put(fd, bad[i].ptr, bad[i].len);
+		a = read_answer(fd, true);
+		if (a.status != 0 && a.status != 400)
+			fail_msg("case %zu: status %d", i, a.status);
+		answer_done(&a);
+		(void)close(fd);
+	}
+	assert_int_equal(count_dispatched(), 0);
+}
+
+static void blanks_around_values_are_no_part_of_them(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial(f->port);
+	struct answer a = ask(fd, "\r\nGET /slow HTTP/1.1\r\nHOST:  x \t \r\nA:\r\nB: \r\n"
+		"C:d\r\n\r\n");
+
+	assert_body(&a, "slow /slow x");
+	answer_done(&a);
+	a = ask(fd, "GET /hello HTTP/1.0\r\n\r\n");
+	assert_body(&a, "hello");
+	answer_done(&a);
+	(void)close(fd);
 }
 
 static void what_follows_a_refused_request_is_not_served(void **state)
@@ -1306,6 +1353,8 @@ int main(void)
 		STARTED(a_body_over_the_cap_is_413),
 		STARTED(a_chunked_body_without_end_is_cut),
 		STARTED(malformed_requests_are_refused_and_closed),
+		STARTED(a_nul_in_the_head_is_refused),
+		STARTED(blanks_around_values_are_no_part_of_them),
 		STARTED(what_follows_a_refused_request_is_not_served),
 		STARTED(too_many_or_too_large_headers_are_refused),
 		STARTED(empty_answers_have_the_right_fields),
