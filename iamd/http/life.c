@@ -133,14 +133,14 @@ enum iam_err server_start(const struct server_settings *settings,
 	e = s->watch != NULL ? open_all(s, err)
 			     : iam_error_set(err, IAM_NO_MEMORY, "out of memory");
 	raise_descriptor_limit((uint64_t)s->sockets.n * settings->connection_limit);
+	*ret_server = s; /* before the loops run: handlers read it */
 	if (e == IAM_OK)
 		e = start_daemons(s, err);
 	if (e != IAM_OK) {
+		*ret_server = NULL;
 		server_free(s);
-		return e;
 	}
-	*ret_server = STEAL(s);
-	return IAM_OK;
+	return e;
 }
 
 enum iam_err server_reload_tls(struct server *s, const char *certificate_file,

@@ -16,8 +16,8 @@
 
 #include <microhttpd.h>
 
+#include "iamd/http/head.h"
 #include "iamd/http/problem.h"
-#include "iamd/http/sanitize.h"
 #include "iamd/http/server_impl.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
@@ -306,97 +306,29 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
 	return c;
 }
 
-struct header_walk {
-	struct req *req;
-	const char *
-		next; /* where the next line must begin; NULL: this library is not checked */
-	unsigned status; /* refuse with it */
-	const char *why;
-	bool failed;
-};
-
-static void refuse_head(struct header_walk *walk, unsigned status, const char *why)
-{
-	walk->status = status;
-	walk->why = why;
-}
-
-/*
- * 0.9.75 cuts lines in place, glues a folded line's text to the field's *name*, ends values at a
- * NUL, and takes a line without a name for the end of the head: each time the rest means something
- * else to whoever forwarded it. All three show as a line that is not where it should be.
- */
-static const char *first_line(const char *version)
-{
-	if (strcmp(MHD_get_version(), "0.9.75") != 0)
-		return NULL;
-	return version + strlen("HTTP/1.x") + strlen("\r\n");
-}
-
-static bool is_next_line(struct header_walk *walk, const char *name, size_t name_len,
-	const char *value, size_t value_len)
-{
-	if (walk->next == NULL)
-		return true;
-	if (value == NULL || name != walk->next)
-		return false;
-	walk->next = sanitize_next_line(name, name_len, value, value_len);
-	return walk->next != NULL;
-}
-
-/* Of the framing fields every byte counts, as the library does not trim them either. */
-static struct str trimmed(struct str name, struct str value)
-{
-	if (str_ieq_c(name, "Content-Length") || str_ieq_c(name, "Transfer-Encoding"))
-		return value;
-	while (value.len > 0 &&
-		(value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == '\t'))
-		value.len--;
-	return value;
-}
-
-/* Copies: a cancelled request outlives the library's memory of it. */
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
 	size_t name_len, const char *value, size_t value_len)
 {
-	struct header_walk *walk = cls;
-	struct req *r = walk->req;
-	struct str n = arena_str(r->arena, (struct str){.ptr = name, .len = name_len});
-	struct str v = value == NULL
-		? STR("")
-		: arena_str(r->arena, (struct str){.ptr = value, .len = value_len});
-
 	(void)kind;
-	walk->failed = n.ptr == NULL || v.ptr == NULL;
-	if (r->n_headers == REQ_HEADERS_MAX)
-		refuse_head(walk, 431, "too many header fields");
-	else if (!is_next_line(walk, name, name_len, value, value_len))
-		refuse_head(walk, 400,
-			"a header line is folded, cut or not ended by CRLF");
-	if (walk->failed || walk->status != 0)
-		return MHD_NO;
-	r->headers[r->n_headers++] =
-		(struct req_header){.name = n, .value = trimmed(n, v)};
-	return MHD_YES;
+	return head_add(cls, name, name_len, value, value_len) ? MHD_YES : MHD_NO;
 }
 
 /* No byte of the body was read yet. */
 static enum MHD_Result first_call(struct call *c, const char *method, const char *version)
 {
 	struct req *r = c->req;
-	struct header_walk walk = {.req = r, .next = first_line(version)};
+	struct head head;
 
 	r->method_text = arena_str(r->arena, str_c(method));
 	r->method = http_method_parse(str_c(method));
 	r->http10 = strcmp(version, "HTTP/1.0") == 0;
+	head_begin(&head, r, version, strcmp(MHD_get_version(), "0.9.75") == 0);
 	(void)MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, on_header,
-		&walk);
-	if (walk.failed || r->method_text.ptr == NULL)
+		&head);
+	head_end(&head);
+	if (head.failed || r->method_text.ptr == NULL)
 		return MHD_NO;
-	if (walk.status == 0 && walk.next != NULL &&
-		(walk.next[0] != '\0' || walk.next[1] != '\0'))
-		refuse_head(&walk, 400, "a header line without a name");
-	return go_on(c, exchange_begin(c, link_of(c->connection), walk.status, walk.why));
+	return go_on(c, exchange_begin(c, link_of(c->connection), head.status, head.why));
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
