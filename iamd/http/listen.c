@@ -261,7 +261,7 @@ enum iam_err listen_adopt(struct listen_set *set, int n_fds, struct iam_error *e
 enum iam_err listen_require_local(const struct listen_set *set, struct iam_error *err)
 {
 	for (unsigned i = 0; i < set->n; i++) {
-		struct sockaddr_storage ss;
+		struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
 		socklen_t len = sizeof(ss);
 		char ip[64] = "";
 
