@@ -86,7 +86,7 @@ def exchange(daemon, data):
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_requests_are_never_a_5xx(new_daemon, seed):
     dice = random.Random(seed)
-    daemon = new_daemon(api_access="gateway" if seed == 3 else "enforce").start()
+    daemon = new_daemon(api_access="gateway" if seed == 3 else "enforce", drain_timeout=1).start()
     daemon.superuser().expect(201, "PUT", "/users/svc", {"public_key": keys.rsa_key().public_pem})
     requests = samples("svc")
     token = daemon.login().encode()

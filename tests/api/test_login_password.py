@@ -102,7 +102,7 @@ def test_a_password_with_nul_or_a_lone_surrogate_is_a_4xx(nobody, user, tail):
     assert answer.all("set-cookie") == []
 
 
-@pytest.mark.parametrize("password", ["p" * 1024, "é" * 512, "\U0001f600" * 256, " leading and trailing ",
+@pytest.mark.parametrize("password", ["p" * 1024, "é" * 512, "\U0001f511" * 256, " leading and trailing ",
                                       "tab\tand\nnewline", "\u00e9\u0065\u0301 not normalised"])
 def test_unusual_passwords_work_whole(enforce, admin, nobody, uid, password):
     admin.expect(201, "PUT", f"/users/{uid}", {"password": password})

@@ -72,6 +72,30 @@ def test_a_rehash_does_not_bring_an_old_password_back(new_daemon):
         assert statuses == [200, 401]
 
 
+def test_the_own_password_does_not_change_once_the_sessions_are_ended(new_daemon):
+    """The current password was verified against an account that is another by now."""
+    daemon = new_daemon(**SLOW_HASH).start()
+    admin = daemon.superuser()
+    admin.expect(201, "PUT", "/users/u", {"password": PASSWORD})
+    own = daemon.client(daemon.login("u", PASSWORD))
+
+    def act():
+        time.sleep(0.1)  # two hashes take far longer
+        admin.expect(204, "DELETE", "/users/u/tokens")
+        return time.monotonic()
+
+    def change():
+        answer = own.patch("/users/u", {"password": "of a thief perhaps", "current_password": PASSWORD})
+        return answer, time.monotonic()
+
+    (answer, ended), acted = together(change, act)
+    assert ended > acted, "the two did not overlap"
+    assert answer.status == 409
+    statuses = [daemon.client().post("/auth/login", {"uid": "u", "password": p}).status
+                for p in ("of a thief perhaps", PASSWORD)]
+    assert statuses == [401, 200]
+
+
 def test_of_many_deletions_of_one_user_one_wins(enforce, admin, uid):
     for number in range(20):
         name = f"{uid}-{number}"

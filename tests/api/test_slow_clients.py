@@ -133,6 +133,17 @@ def test_c8_an_idle_connection_is_closed(new_daemon):
     assert fresh.is_closed(within=6), "a connection without a request"
 
 
+def test_c8_a_client_that_left_in_the_middle_is_noticed_at_once(new_daemon):
+    """Not only when its deadline comes: what it held is free for others."""
+    daemon = new_daemon(header_timeout=30).start()
+    admin = daemon.superuser()
+    whole = wire.request_bytes("POST", wire.API + "/auth/login", [("Content-Type", "application/json")], b'{"uid": "u"}')
+    for number in range(200):
+        with wire.Connection(daemon.address) as c:
+            c.send(whole[:-1 - number % (len(whole) - 1)])  # the end of the connection comes with the data
+    iamd.wait_until(lambda: daemon.metric("iamd_connections", admin) <= 2, 5, "connections of clients that are gone")
+
+
 def test_c8_a_client_that_does_not_read_harms_nobody(new_daemon):
     daemon = new_daemon(idle_timeout=2).start()
     admin = daemon.superuser()
