@@ -259,8 +259,12 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	/* Few arenas and no growing mmap threshold: memory freed by big requests goes back to the system. */
-	(void)mallopt(M_ARENA_MAX, 2);
+	/*
+	 * An arena for about every thread, so that no loop waits for the lock of a niced thread (with two
+	 * arenas it once waited 12 ms), and no growing mmap threshold, so that what big requests free goes
+	 * back to the system.
+	 */
+	(void)mallopt(M_ARENA_MAX, 16);
 	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	e = secret_init(&err);
 	if (e == IAM_OK)

@@ -77,6 +77,9 @@ enum iam_err checks_route(struct req *r)
 		return IAM_NO_MEMORY;
 	if (!router_match(r->svc->router, r->path, r->arena, m))
 		return IAM_NO_ROUTE;
+	if (r->metrics_listener && !str_eq_c(r->path, "/metrics") &&
+		!str_eq_c(r->path, "/metrics/"))
+		return IAM_NO_ROUTE;
 	r->match = m;
 	memcpy(r->params, m->params, sizeof r->params);
 	if (method == HTTP_HEAD && !has_json_rules(r))
@@ -84,11 +87,6 @@ enum iam_err checks_route(struct req *r)
 	r->route = m->by_method[method];
 	if (r->route == NULL)
 		return IAM_BAD_METHOD;
-	if (r->metrics_listener && strcmp(r->route->pattern, "/metrics") != 0) {
-		r->match = NULL;
-		r->route = NULL;
-		return IAM_NO_ROUTE;
-	}
 	if (r->route->flags & ROUTE_SENSITIVE)
 		arena_set_sensitive(r->arena);
 	return IAM_OK;
@@ -202,13 +200,19 @@ static enum iam_err authorise(struct req *r)
 	return is_permitted(r, scope.root) ? IAM_OK : IAM_FORBIDDEN;
 }
 
-/* Gateway mode: nobody is refused, but a forwarded token that verifies names the audit's actor. */
-static void note_actor(struct req *r)
+/*
+ * Gateway mode: no token is asked for, but a forwarded one that verifies names the audit's actor. A
+ * gateway that lets the cookie through has authenticated by it, so the cross-site rule holds.
+ */
+static enum iam_err note_actor(struct req *r)
 {
 	PUBLISH_SCOPE(r->svc->publisher, scope);
 
-	if (authn_request(r, scope.root) != IAM_OK)
+	if (authn_request(r, scope.root) != IAM_OK) {
 		r->error.text[0] = '\0';
+		return IAM_OK;
+	}
+	return r->principal.by_cookie && !origin_is_own(r) ? IAM_CROSS_SITE : IAM_OK;
 }
 
 /* ---- the two orders ---- */
@@ -246,6 +250,6 @@ enum iam_err checks_gateway(struct req *r, struct resp *out)
 	if (e != IAM_OK || out->status != 0)
 		return e;
 	if (r->route->flags & ROUTE_STATE)
-		note_actor(r);
-	return body_schema(r);
+		e = note_actor(r);
+	return e == IAM_OK ? body_schema(r) : e;
 }

@@ -183,5 +183,7 @@ bool api_is_delegated(struct req *r, struct str rid, enum iam_action action)
 
 enum iam_err api_no_user(struct req *r, struct str uid)
 {
+	if (!iam_uid_valid(uid))
+		return req_fail(r, IAM_BAD_UID, "Invalid user ID: %.*s", STR_FMT(uid));
 	return req_fail(r, IAM_NO_USER, "User with uid `%.*s` not known.", STR_FMT(uid));
 }

@@ -38,7 +38,7 @@ enum iam_err api_may_change_user(struct req *r, struct str uid);
 /* Enforce mode: does the caller hold the delegated right itself (not merely as "self")? */
 bool api_is_delegated(struct req *r, struct str rid, enum iam_action action);
 
-/* "User with uid `x` not known." with IAM_NO_USER. */
+/* "User with uid `x` not known." with IAM_NO_USER; IAM_BAD_UID for what could be no uid. */
 enum iam_err api_no_user(struct req *r, struct str uid);
 
 #endif

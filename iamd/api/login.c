@@ -284,16 +284,6 @@ static enum iam_err find_account(struct req *r, struct str uid, struct login *l)
 	return e == IAM_NO_USER ? IAM_OK : e;
 }
 
-/* A key that spreads accounts over the HASH lane's fair shares; never 0. */
-static uint64_t share_of(struct str uid)
-{
-	uint64_t h = 1469598103934665603u; /* FNV-1a */
-
-	for (size_t i = 0; i < uid.len; i++)
-		h = (h ^ (unsigned char)uid.ptr[i]) * 1099511628211u;
-	return h | 1;
-}
-
 enum iam_err api_login_post(struct req *r, struct resp *out)
 {
 	const struct login_body *b = r->input;
@@ -324,7 +314,7 @@ enum iam_err api_login_post(struct req *r, struct resp *out)
 		login_record(r, l, "password too long");
 		return IAM_BAD_CREDENTIALS; /* says nothing of the account */
 	}
-	r->job.share = share_of(b->uid);
+	r->job.share = login_share_of(b->uid);
 	return req_hand_off(r, LANE_HASH, password_step);
 }
 

@@ -68,6 +68,15 @@ static void submit_rehash(struct req *r, const struct login *l)
 	free(rj);
 }
 
+uint64_t login_share_of(struct str uid)
+{
+	uint64_t h = 1469598103934665603u; /* FNV-1a */
+
+	for (size_t i = 0; i < uid.len; i++)
+		h = (h ^ (unsigned char)uid.ptr[i]) * 1099511628211u;
+	return h | 1;
+}
+
 void login_record(struct req *r, const struct login *l, const char *deny_reason)
 {
 	struct login_record rec = {.uid = STR_NONE};

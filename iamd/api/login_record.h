@@ -32,4 +32,7 @@ struct login {
  */
 void login_record(struct req *r, const struct login *l, const char *deny_reason);
 
+/* A key that spreads accounts over the HASH lane's fair shares; never 0. */
+uint64_t login_share_of(struct str uid);
+
 #endif

@@ -48,8 +48,8 @@ enum iam_err api_logout(struct req *r, struct resp *out)
 	struct str token = authn_presented(r, &by_cookie);
 
 	if (token.ptr == NULL || origin_says_foreign(r) ||
-		authn_token(scope.root, token, r->arena, clock_now_ms() / 1000, &facts) !=
-			IAM_OK)
+		authn_token(scope.root, token, r->arena, clock_now_ms() / 1000, &facts,
+			NULL) != IAM_OK)
 		return answer(r, out);
 	rv = revocation_of(r, token, &facts);
 	if (rv == NULL)

@@ -12,6 +12,7 @@
 #include "iamd/api/checks.h"
 #include "iamd/api/routes.h"
 #include "iamd/api/write_batch.h"
+#include "iamd/authz/sessions.h"
 #include "iamd/http/problem.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
@@ -37,11 +38,25 @@ static struct req *req_of(struct lane_job *job)
 	return (struct req *)(void *)((char *)job - offsetof(struct req, job));
 }
 
+/* A request may have waited behind the very change that ended its caller's tokens. */
+static bool is_still_good(struct req *r)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+	struct session now;
+
+	if (r->svc->gateway || r->route->auth != AUTH_REQUIRED)
+		return true;
+	return sessions_find(scope.root, r->principal.uid, &now) && now.enabled &&
+		now.gen == r->principal.gen;
+}
+
 static enum iam_err write_step(struct db *w, void *ctx)
 {
 	struct req *r = ctx;
 
 	(void)w;
+	if (!is_still_good(r))
+		return IAM_UNAUTHENTICATED;
 	return r->lane_fn(r, r->out);
 }
 
@@ -141,32 +156,46 @@ static void run_handler(struct req *r, struct resp *out)
 
 /* ---- the server's callbacks ---- */
 
-static void begin(struct req *r, struct resp *out)
+/* Too large, unless a check that comes before the size has something to say. */
+static void answer_too_large(struct req *r, struct resp *out)
 {
-	enum iam_err e;
-	int64_t length;
+	enum iam_err e = IAM_TOO_LARGE;
 
-	e = checks_route(r);
-	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
-								  : ROUTE_BODY_DEFAULT;
-	if (!r->has_content_length ||
-		(str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
-			&length)))
-		return;
-	/* Too large: refuse before reading it, but after the checks that come first. */
 	if (checks_accept(r) != IAM_OK)
 		e = IAM_NOT_ACCEPTABLE;
-	else if (r->svc->gateway || e == IAM_OK)
-		e = IAM_TOO_LARGE;
+	else if (!r->svc->gateway && r->match == NULL)
+		e = IAM_NO_ROUTE;
+	else if (!r->svc->gateway && r->route == NULL)
+		e = IAM_BAD_METHOD;
 	answer_error(r, out, e);
 	out->close = true;
 }
 
+static void begin(struct req *r, struct resp *out)
+{
+	int64_t length;
+
+	if (checks_route(r) == IAM_NO_MEMORY) {
+		answer_error(r, out, IAM_NO_MEMORY);
+		return;
+	}
+	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
+								  : ROUTE_BODY_DEFAULT;
+	if (r->has_content_length &&
+		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
+			&length))
+		answer_too_large(r, out);
+}
+
 static void dispatch(struct req *r, struct resp *out)
 {
-	enum iam_err e =
-		r->svc->gateway ? checks_gateway(r, out) : checks_enforce(r, out);
+	enum iam_err e;
 
+	if (r->body_too_large) {
+		answer_too_large(r, out);
+		return;
+	}
+	e = r->svc->gateway ? checks_gateway(r, out) : checks_enforce(r, out);
 	if (e != IAM_OK)
 		answer_error(r, out, e);
 	else if (out->status == 0)

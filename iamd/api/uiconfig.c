@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "iamd/api/handlers.h"
@@ -15,12 +16,29 @@
 /* LIMIT: of either file. */
 #define FILE_MAX_BYTES 65536
 
+/* Reads an open file to its end. */
+static enum iam_err read_all(int fd, char *buf, size_t *ret_len)
+{
+	struct stat st;
+	size_t len = 0;
+	ssize_t n = 1;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return IAM_IO;
+	while (n > 0 && len <= FILE_MAX_BYTES) {
+		n = read(fd, buf + len, FILE_MAX_BYTES + 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	*ret_len = len;
+	return n < 0 || len > FILE_MAX_BYTES ? IAM_IO : IAM_OK;
+}
+
 /* The file's bytes in the arena; absent when the path is empty. */
 static enum iam_err read_file(struct req *r, const char *path, struct str *ret)
 {
-	char *buf;
 	size_t len = 0;
-	ssize_t n = 1;
+	enum iam_err e;
+	char *buf;
 	int fd;
 
 	*ret = STR_NONE;
@@ -29,30 +47,40 @@ static enum iam_err read_file(struct req *r, const char *path, struct str *ret)
 	buf = arena_alloc(r->arena, FILE_MAX_BYTES + 1);
 	if (buf == NULL)
 		return IAM_NO_MEMORY;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return IAM_IO;
-	while (n > 0 && len <= FILE_MAX_BYTES) {
-		n = read(fd, buf + len, FILE_MAX_BYTES + 1 - len);
-		len += n > 0 ? (size_t)n : 0;
-	}
+	e = read_all(fd, buf, &len);
 	(void)close(fd);
-	if (n < 0 || len > FILE_MAX_BYTES)
-		return IAM_IO;
-	*ret = (struct str){buf, len};
-	return IAM_OK;
+	if (e == IAM_OK && !str_is_utf8((struct str){buf, len}))
+		e = IAM_IO;
+	if (e == IAM_OK)
+		*ret = (struct str){buf, len};
+	return e;
+}
+
+/* Copies, so that no published state is held while files are read. */
+static enum iam_err find_paths(struct req *r, char **ret_ui, char **ret_id)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+
+	*ret_ui = arena_cstr(r->arena, str_c(scope.root->config->ui_config_file));
+	*ret_id = arena_cstr(r->arena, str_c(scope.root->config->cluster_id_file));
+	return *ret_ui != NULL && *ret_id != NULL ? IAM_OK : IAM_NO_MEMORY;
 }
 
 static enum iam_err read_files(struct req *r, struct str *ret_ui, struct str *ret_id)
 {
-	PUBLISH_SCOPE(r->svc->publisher, scope);
-	enum iam_err e = read_file(r, scope.root->config->ui_config_file, ret_ui);
+	char *ui_path;
+	char *id_path;
+	enum iam_err e = find_paths(r, &ui_path, &id_path);
 
 	if (e != IAM_OK)
+		return e;
+	if (read_file(r, ui_path, ret_ui) != IAM_OK)
 		return req_fail(r, IAM_INTERNAL,
 			"The file of `ui_config_file` cannot be read");
-	e = read_file(r, scope.root->config->cluster_id_file, ret_id);
-	if (e != IAM_OK)
+	if (read_file(r, id_path, ret_id) != IAM_OK)
 		return req_fail(r, IAM_INTERNAL,
 			"The file of `cluster_id_file` cannot be read");
 	return IAM_OK;

@@ -46,10 +46,14 @@ static enum iam_err users_piece(struct req *r, void *ctx, struct sb *piece, bool
 {
 	struct listing *l = ctx;
 	struct db *db = store_reader(r->svc->store);
+	char asked[IAM_UID_MAX_BYTES];
 	enum iam_err e;
 
 	if (db == NULL)
 		return IAM_UNAVAILABLE;
+	/* write_row() notes each uid in l->after while the statement still reads the one asked for. */
+	if (l->query.after.len > 0)
+		memcpy(asked, l->query.after.ptr, l->query.after.len);
 	l->piece = piece;
 	jsonw_set_out(&l->w, piece);
 	if (!l->begun) {
@@ -61,7 +65,11 @@ static enum iam_err users_piece(struct req *r, void *ctx, struct sb *piece, bool
 	l->rows = 0;
 	l->query.limit = l->left >= 0 && l->left < ROWS_AT_ONCE ? l->left : ROWS_AT_ONCE;
 	if (l->query.limit > 0) {
-		e = store_user_list(db, &l->query, write_row, l);
+		struct user_query q = l->query;
+
+		if (q.after.len > 0)
+			q.after.ptr = asked;
+		e = store_user_list(db, &q, write_row, l);
 		if (e != IAM_OK)
 			return e;
 	}

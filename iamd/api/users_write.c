@@ -9,11 +9,14 @@
 
 #include "iamd/api/handlers.h"
 #include "iamd/api/json.h"
+#include "iamd/api/login_record.h"
 #include "iamd/api/services.h"
+#include "iamd/api/write_batch.h"
 #include "iamd/audit/audit.h"
 #include "iamd/authn/jose.h"
 #include "iamd/authn/password.h"
 #include "iamd/authz/sessions.h"
+#include "iamd/sys/metrics.h"
 
 /* ---- bodies ---- */
 
@@ -277,6 +280,8 @@ enum iam_err api_user_put(struct req *r, struct resp *out)
 	e = put_check_rest(r);
 	if (e != IAM_OK)
 		return e;
+	/* The caller's share: nobody fills the lane that others log in through. */
+	r->job.share = login_share_of(r->principal.uid);
 	if (b->password.ptr != NULL)
 		return req_hand_off(r, LANE_HASH, put_hash);
 	return req_hand_off(r, LANE_WRITE, put_write);
@@ -332,6 +337,19 @@ static enum iam_err patch_apply(struct req *r, struct db *w, const struct user_p
 	return e;
 }
 
+/* Enforce mode: whoever is not delegated may change the own password and nothing else. */
+static enum iam_err patch_may(struct req *r, const struct user_patch *b)
+{
+	bool only_password = b->description.ptr == NULL && b->public_key.ptr == NULL &&
+		!b->enabled.is_set;
+	bool touches_login =
+		b->password.ptr != NULL || b->public_key.ptr != NULL || b->enabled.is_set;
+
+	if (!only_password && !api_is_delegated(r, STR("iam:users"), IAM_UPDATE))
+		return req_fail(r, IAM_FORBIDDEN, "You may change only your password.");
+	return touches_login ? api_may_change_user(r, req_param(r, "uid")) : IAM_OK;
+}
+
 static enum iam_err patch_write(struct req *r, struct resp *out)
 {
 	struct user_write *uw = r->state;
@@ -347,10 +365,31 @@ static enum iam_err patch_write(struct req *r, struct resp *out)
 	if (now.gen != uw->user.gen)
 		return req_fail(r, IAM_CONFLICT,
 			"The user was changed meanwhile; try again.");
+	e = patch_may(r,
+		r->input); /* permissions may have changed while the password was hashed */
+	if (e != IAM_OK)
+		return e;
 	e = patch_apply(r, w, r->input);
 	if (e == IAM_OK)
 		e = audit_user(r, w, AUDIT_USER_UPDATE, patch_reason(r, r->input));
 	return e == IAM_OK ? resp_empty(out, 204, false) : e;
+}
+
+/* A guess at a password leaves its trace, like one at login. */
+static void record_wrong_password(struct req *r)
+{
+	struct login_record rec = {.uid = STR_NONE};
+	struct audit_event ev = {
+		.action = AUDIT_PASSWORD_CHANGE,
+		.actor = r->principal.uid,
+		.object = req_param(r, "uid"),
+		.allow = false,
+		.reason = STR("current password is wrong"),
+	};
+
+	audit_row_fill(r, &ev, &rec.row);
+	write_login_record(r->svc, &rec);
+	metrics_count(METRIC_LOGIN_DENIED, 1);
 }
 
 static enum iam_err patch_hash(struct req *r, struct resp *out)
@@ -366,8 +405,10 @@ static enum iam_err patch_hash(struct req *r, struct resp *out)
 			&verdict);
 		if (e != IAM_OK)
 			return e;
-		if (!verdict.ok)
+		if (!verdict.ok) {
+			record_wrong_password(r);
 			return req_fail(r, IAM_FORBIDDEN, "`current_password` is wrong.");
+		}
 	}
 	e = password_hash(&params, uw->password, uw->hash);
 	return e == IAM_OK ? req_hand_off(r, LANE_WRITE, patch_write) : e;
@@ -380,19 +421,6 @@ static enum iam_err patch_key(struct req *r, struct resp *out)
 
 	(void)out;
 	return e == IAM_OK ? req_hand_off(r, LANE_WRITE, patch_write) : e;
-}
-
-/* Enforce mode: whoever is not delegated may change the own password and nothing else. */
-static enum iam_err patch_may(struct req *r, const struct user_patch *b)
-{
-	bool only_password = b->description.ptr == NULL && b->public_key.ptr == NULL &&
-		!b->enabled.is_set;
-	bool touches_login =
-		b->password.ptr != NULL || b->public_key.ptr != NULL || b->enabled.is_set;
-
-	if (!only_password && !api_is_delegated(r, STR("iam:users"), IAM_UPDATE))
-		return req_fail(r, IAM_FORBIDDEN, "You may change only your password.");
-	return touches_login ? api_may_change_user(r, req_param(r, "uid")) : IAM_OK;
 }
 
 static enum iam_err patch_check(struct req *r, const struct user_patch *b,
@@ -446,6 +474,7 @@ enum iam_err api_user_patch(struct req *r, struct resp *out)
 		e = patch_check(r, b, uw);
 	if (e != IAM_OK)
 		return e;
+	r->job.share = login_share_of(r->principal.uid);
 	if (b->password.ptr != NULL)
 		return req_hand_off(r, LANE_HASH, patch_hash);
 	return req_hand_off(r, b->public_key.ptr != NULL ? LANE_SLOW : LANE_WRITE,

@@ -216,7 +216,8 @@ static enum iam_err maintenance_write(struct db *w, void *ctx)
 
 	if (e != IAM_OK)
 		return e;
-	return store_audit_trim_denied(w, denied_max(mj->svc), TRIM_AT_ONCE, &mj->removed);
+	return store_audit_trim_denied(w, denied_max(mj->svc), TRIM_AT_ONCE,
+		&mj->removed);
 }
 
 static void maintenance_run(struct lane_job *job)

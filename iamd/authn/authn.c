@@ -130,7 +130,7 @@ enum iam_err authn_verify(const struct root *root, struct str token, struct aren
 }
 
 enum iam_err authn_token(const struct root *root, struct str token, struct arena *a,
-	int64_t now_s, struct token_facts *ret_facts)
+	int64_t now_s, struct token_facts *ret_facts, int64_t *ret_gen)
 {
 	unsigned char digest[JOSE_DIGEST_BYTES];
 	struct session session;
@@ -152,12 +152,15 @@ enum iam_err authn_token(const struct root *root, struct str token, struct arena
 		return IAM_BAD_TOKEN;
 	}
 	*ret_facts = facts;
+	if (ret_gen != NULL)
+		*ret_gen = session.gen;
 	return IAM_OK;
 }
 
 enum iam_err authn_request(struct req *r, const struct root *root)
 {
 	struct token_facts facts;
+	int64_t gen;
 	bool by_cookie;
 	struct str token = authn_presented(r, &by_cookie);
 	struct str uid;
@@ -165,7 +168,7 @@ enum iam_err authn_request(struct req *r, const struct root *root)
 
 	if (token.ptr == NULL)
 		return IAM_UNAUTHENTICATED;
-	e = authn_token(root, token, r->arena, clock_now_ms() / 1000, &facts);
+	e = authn_token(root, token, r->arena, clock_now_ms() / 1000, &facts, &gen);
 	if (e == IAM_NO_MEMORY)
 		return e;
 	if (e == IAM_TOKEN_EXPIRED)
@@ -179,6 +182,7 @@ enum iam_err authn_request(struct req *r, const struct root *root)
 		return IAM_NO_MEMORY;
 	r->principal.uid = uid;
 	r->principal.token = token;
+	r->principal.gen = gen;
 	r->principal.by_cookie = by_cookie;
 	return IAM_OK;
 }

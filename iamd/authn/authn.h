@@ -30,9 +30,9 @@ MUST_CHECK enum iam_err authn_verify(const struct root *root, struct str token,
 	struct arena *a, int64_t now_s, struct token_facts *ret_facts,
 	unsigned char ret_digest[JOSE_DIGEST_BYTES]);
 
-/* authn_verify() and is the user still good. Errors: IAM_BAD_TOKEN, IAM_TOKEN_EXPIRED. */
+/* authn_verify() and is the user still good; *ret_gen (may be NULL): the user's generation. Errors: IAM_BAD_TOKEN, IAM_TOKEN_EXPIRED. */
 MUST_CHECK enum iam_err authn_token(const struct root *root, struct str token,
-	struct arena *a, int64_t now_s, struct token_facts *ret_facts);
+	struct arena *a, int64_t now_s, struct token_facts *ret_facts, int64_t *ret_gen);
 
 /* Fills r->principal from what the request presents. Errors: IAM_UNAUTHENTICATED. */
 MUST_CHECK enum iam_err authn_request(struct req *r, const struct root *root);

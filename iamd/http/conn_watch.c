@@ -10,6 +10,7 @@
 #include "iamd/http/conn_watch.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct watch_conn {
 	enum phase phase;
 	bool has_request_line;
 	bool is_cut;
+	bool seems_gone;     /* at the last sweep; unset by whatever happens */
 	int64_t deadline_ms; /* BODY: when the body began */
 	uint64_t body_bytes;
 };
@@ -206,6 +208,7 @@ static void enter(struct watch_conn *c, enum phase phase, int64_t deadline_ms)
 	c->deadline_ms = deadline_ms;
 	c->body_bytes = 0;
 	c->has_request_line = phase != PHASE_IDLE;
+	c->seems_gone = false;
 	pthread_mutex_unlock(&c->phase_lock);
 }
 
@@ -216,6 +219,7 @@ void watch_header(struct watch_conn *c, int64_t now_ms)
 		c->deadline_ms = now_ms + c->watch->header_timeout_ms;
 	c->phase = PHASE_HEADER;
 	c->has_request_line = true;
+	c->seems_gone = false;
 	pthread_mutex_unlock(&c->phase_lock);
 }
 
@@ -228,6 +232,7 @@ void watch_body_bytes(struct watch_conn *c, uint64_t bytes)
 {
 	pthread_mutex_lock(&c->phase_lock);
 	c->body_bytes += bytes;
+	c->seems_gone = false;
 	pthread_mutex_unlock(&c->phase_lock);
 }
 
@@ -298,8 +303,45 @@ static unsigned cut(struct watch *w, bool (*should)(const struct watch_conn *, i
 	return n;
 }
 
+/*
+ * The client sends no more, and what it sent has been read, yet something is missing. When the last
+ * bytes and the end come together, the edge-triggered loop reads the bytes and never hears of the
+ * end; so it is looked for here.
+ */
+static bool is_half_closed(const struct watch_conn *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+	int unread = 0;
+
+	if (c->phase == PHASE_WORK || c->phase == PHASE_SEND)
+		return false;
+	if (poll(&p, 1, 0) != 1 || (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0)
+		return false;
+	return ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* Seen twice in a row with nothing in between: the loop is not merely about to tell us. */
+static void cut_gone(struct watch *w)
+{
+	pthread_mutex_lock(&w->list_lock);
+	for (struct watch_conn *c = w->first; c != NULL; c = c->next) {
+		bool is_gone;
+
+		pthread_mutex_lock(&c->phase_lock);
+		is_gone = !c->is_cut && is_half_closed(c);
+		if (is_gone && c->seems_gone) {
+			c->is_cut = true;
+			(void)shutdown(c->fd, SHUT_RDWR);
+		}
+		c->seems_gone = is_gone;
+		pthread_mutex_unlock(&c->phase_lock);
+	}
+	pthread_mutex_unlock(&w->list_lock);
+}
+
 unsigned watch_sweep(struct watch *w, int64_t now_ms)
 {
+	cut_gone(w);
 	return cut(w, is_late, now_ms);
 }
 

@@ -56,7 +56,10 @@ void watch_send(struct watch_conn *c, int64_t now_ms, uint64_t bytes);
 /* Between two requests. */
 void watch_idle(struct watch_conn *c, int64_t now_ms);
 
-/* Cuts what is late. Returns how many. */
+/*
+ * Cuts what is late, and returns how many those were. Also cuts, uncounted, connections whose client
+ * has gone in the middle of a request: seen at two sweeps in a row.
+ */
 unsigned watch_sweep(struct watch *w, int64_t now_ms);
 /* Cuts what waits for a request of which no byte has come (drain). */
 unsigned watch_cut_idle(struct watch *w);

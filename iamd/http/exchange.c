@@ -102,9 +102,8 @@ enum exchange_next exchange_run(struct call *c)
 	call_body_done(c);
 	watch_work(c->watch);
 	c->stage = CALL_RUNNING;
-	if (c->body_too_large)
-		problem_write(c->req, IAM_TOO_LARGE, &c->out);
-	else if (c->body.failed)
+	c->req->body_too_large = c->body_too_large;
+	if (c->body.failed)
 		problem_write(c->req, IAM_NO_MEMORY, &c->out);
 	else if (c->out.status == 0)
 		c->parking->ops->dispatch(c->req, &c->out);

@@ -68,6 +68,7 @@ struct req {
 	struct str body;              /* what came, dechunked; absent: none */
 	bool has_content_length;      /* a Content-Length header > 0 was sent */
 	bool chunked;
+	bool body_too_large; /* more came than body_max; what is here is not all */
 	size_t body_max;              /* cap; set by ops->begin */
 
 	bool peer_is_unix;
@@ -86,6 +87,7 @@ struct req {
 	struct {
 		struct str uid;       /* absent: nobody */
 		struct str token;
+		int64_t gen; /* the user's, when the token was found good */
 		bool by_cookie;
 	} principal;
 

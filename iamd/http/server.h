@@ -22,7 +22,7 @@ struct proxy_list;
 
 struct server_ops {
 	void (*begin)(struct req *r, struct resp *out);
-	void (*dispatch)(struct req *r, struct resp *out);
+	void (*dispatch)(struct req *r, struct resp *out); /* also when r->body_too_large: refuses it */
 	void (*resumed)(struct req *r, struct resp *out);
 	void (*finished)(struct req *r, const struct resp *out, int64_t sent_bytes);
 };
@@ -45,7 +45,7 @@ struct server_settings {
 struct server;
 
 /*
- * Binds, starts the loops. Errors: IAM_CONFIG, IAM_IO with a text that names the address
+ * Binds, starts the loops; *ret_server is set before they run. Errors: IAM_CONFIG, IAM_IO with a text that names the address
  * and what to do.
  */
 MUST_CHECK enum iam_err server_start(const struct server_settings *settings, struct server **ret_server,

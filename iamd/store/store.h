@@ -171,7 +171,7 @@ MUST_CHECK enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_s
 	enum iam_action action); /* IAM_NO_RESOURCE, IAM_NO_USER, IAM_NO_GROUP, IAM_PERMISSION_EXISTS */
 
 /*
- * Would a superuser who is able to log in (enabled; has a password, a key or a directory) be left
+ * Would a superuser who is able to log in (enabled; has a password or a key; users of an outside provider cannot log in yet) be left
  * without `uid`? Reads the open transaction (nested groups included). *ret_left is true when there
  * was none before either.
  */

@@ -163,6 +163,10 @@ static void app_stream(struct req *r, struct resp *out)
 
 static void app_dispatch(struct req *r, struct resp *out)
 {
+	if (r->body_too_large) {
+		problem_write(r, IAM_TOO_LARGE, out);
+		return;
+	}
 	pthread_mutex_lock(&seen.lock);
 	seen.dispatched++;
 	(void)snprintf(seen.last_client, sizeof(seen.last_client), "%s", r->client_ip);
@@ -985,8 +989,11 @@ static void clients_may_leave_at_any_time(void **state)
 			(void)close(fd);
 		}
 	}
-	for (int i = 0; i < 500 && server_connections(f->server) > 0; i++)
+	for (int i = 0; i < 500 && server_connections(f->server) > 0; i++) {
+		if (i % 10 == 0) /* as the maintenance thread does */
+			(void)server_sweep(f->server);
 		sleep_ms(10);
+	}
 	assert_int_equal(server_connections(f->server), 0);
 }
 

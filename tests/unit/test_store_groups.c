@@ -156,6 +156,8 @@ static void the_last_superuser_who_can_log_in_is_seen(void **state)
 	struct fixture f;
 	struct user remote = {
 		.uid = STR("dir"), .provider_type = PROVIDER_LDAP, .enabled = true};
+	struct user nested = {
+		.uid = STR("deep"), .password_hash = STR("h"), .enabled = true};
 
 	(void)state;
 	fixture_init(&f);
@@ -166,10 +168,14 @@ static void the_last_superuser_who_can_log_in_is_seen(void **state)
 	assert_ok(store_user_set_enabled(f.w, STR("svc"), false));
 	assert_false(left_without(&f, "admin"));
 	assert_true(left_without(&f, "svc"));
-	/* a user of a directory, through a nested group, even in a circle */
+	/* through a nested group, even in a circle; but not a user of a directory, as long as
+	 * none of those can log in */
 	assert_ok(store_user_add(f.w, &remote));
+	assert_ok(store_member_add(f.w, STR("superusers"), STR("dir")));
+	assert_false(left_without(&f, "admin"));
+	assert_ok(store_user_add(f.w, &nested));
 	assert_ok(group_add(&f, "nested"));
-	assert_ok(store_member_add(f.w, STR("nested"), STR("dir")));
+	assert_ok(store_member_add(f.w, STR("nested"), STR("deep")));
 	assert_false(left_without(&f, "admin"));
 	tx_commit(&f);
 	eyes_exec(&f,
@@ -177,7 +183,7 @@ static void the_last_superuser_who_can_log_in_is_seen(void **state)
 		" ('nested', 'superusers')");
 	tx_begin(&f);
 	assert_true(left_without(&f, "admin"));
-	assert_ok(store_user_delete(f.w, STR("dir")));
+	assert_ok(store_user_delete(f.w, STR("deep")));
 	assert_false(left_without(&f, "admin"));
 	/* a direct grant of any action counts; a user without a way to log in does not */
 	assert_ok(store_user_add(f.w,
