@@ -96,6 +96,15 @@ def test_each_change_is_recorded_with_its_actor(watched, trail):
             assert row[4] == "password disabled", "the reason names what changed"
 
 
+def test_a_wrong_current_password_is_recorded_like_a_wrong_login(watched, trail):
+    watched.superuser().expect(201, "PUT", "/users/guess", {"password": PASSWORD})
+    me = watched.client(watched.login("guess", PASSWORD))
+    row, line = one(trail(lambda: me.patch(
+        "/users/guess", {"password": "the next password", "current_password": "not the current one"})))
+    assert row[:4] == ("password-change", "guess", "guess", "deny")
+    assert line["reason"] == '"current password is wrong"'
+
+
 def test_revocation_and_logout_are_recorded(watched, trail):
     admin = watched.superuser()
     admin.put("/users/a2", {"password": PASSWORD})

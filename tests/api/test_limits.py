@@ -60,6 +60,16 @@ def test_a_chunked_body_over_the_cap_is_413(enforce):
         assert answer.status == status
 
 
+@pytest.mark.parametrize("path, headers, status", [
+    ("/auth/login", [("Accept", "text/html")], 406), ("/no/such/path", [], 404), ("/auth/jwks", [], 405),
+])
+def test_what_comes_before_the_size_is_said_first_however_the_body_comes(enforce, path, headers, status):
+    for framing, body in (([("Transfer-Encoding", "chunked")], wire.chunked(login_body(CAP + 1), 4096)),
+                          ([], login_body(CAP + 1))):
+        answer = ask(enforce, "POST", wire.API + path, [JSON, *headers, *framing], body)
+        assert answer.status == status
+
+
 def test_a_password_of_a_mebibyte_is_413(nobody, admin, uid):
     for client, method, path in ((nobody, "POST", "/auth/login"), (admin, "PUT", f"/users/{uid}")):
         answer = client(method, path, {"uid": uid, "password": "p" * (1 << 20)})

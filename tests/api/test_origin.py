@@ -42,6 +42,15 @@ def test_w5_a_change_asked_by_another_site_is_refused(admin, by_cookie, user, me
     assert admin.get(f"/users/{user}-new").status == 400
 
 
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_w5_a_cookie_that_a_gateway_lets_through_obeys_the_same_rule(gateway, gw, uid, headers):
+    gw.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD})
+    browser = gateway.client(cookie=gateway.login(uid, PASSWORD))
+    answer = browser.patch(f"/users/{uid}", {"description": "x"}, headers=headers)
+    assert (answer.status, answer.code) == (403, "ERR_CROSS_SITE")
+    assert browser.patch(f"/users/{uid}", {"description": "x"}, headers=[("Sec-Fetch-Site", "same-origin")]).status == 204
+
+
 @pytest.mark.parametrize("headers", OWN)
 def test_w5_a_change_asked_by_our_own_page_or_no_browser_is_done(admin, by_cookie, user, headers):
     assert by_cookie.patch(f"/users/{user}", {"description": "new"}, headers=headers).status == 204
