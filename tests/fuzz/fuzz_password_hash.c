@@ -24,7 +24,7 @@ static void compute(struct str hash)
 	struct password_verdict v = {.ok = true};
 
 	if (password_verify(&params, STR("a password nobody chose"), hash, &v) != IAM_OK)
-		assert(!"no verdict");
+		assert(false && "no verdict");
 	assert(!v.ok && !v.rehash);
 }
 
