@@ -101,7 +101,7 @@ def test_a_created_user_reads_back_as_it_was_given(admin, uid, body, expected):
     assert ("public_key" in user) == ("public_key" in body)
 
 
-@pytest.mark.parametrize("password", ["p" * 1025, "é" * 513, "\U0001f600" * 257, "p" * 4097])
+@pytest.mark.parametrize("password", ["p" * 1025, "é" * 513, "\U0001f511" * 257, "p" * 4097])
 def test_a_password_that_is_too_long_is_refused(admin, uid, password):
     answer = admin.put(f"/users/{uid}", {"password": password})
     assert (answer.status, answer.code) == (400, DATA)
