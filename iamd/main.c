@@ -82,6 +82,7 @@ static int parse(int argc, char **argv, struct cli *cli)
 	int opt;
 
 	cli->app.overrides = cli->overrides;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet */
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
@@ -111,7 +112,7 @@ static int parse(int argc, char **argv, struct cli *cli)
 			puts("iamd " IAM_VERSION);
 			return EXIT_DONE;
 		case 'h':
-			fputs(usage_text, stdout);
+			(void)fputs(usage_text, stdout);
 			return EXIT_DONE;
 		default:
 			return fail(EXIT_USAGE, "try 'iamd --help'");
@@ -136,7 +137,7 @@ static ssize_t read_password(char *buf, size_t size)
 	size_t len = 0;
 
 	if (tty) {
-		fputs("Password: ", stderr);
+		(void)fputs("Password: ", stderr);
 		quiet = was;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
@@ -147,7 +148,7 @@ static ssize_t read_password(char *buf, size_t size)
 	} while (n > 0 && len < size && memchr(buf, '\n', len) == NULL);
 	if (tty) {
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
-		fputc('\n', stderr);
+		(void)fputc('\n', stderr);
 	}
 	if (n < 0)
 		return -1;
@@ -264,8 +265,8 @@ int main(int argc, char **argv)
 	 * arenas it once waited 12 ms), and no growing mmap threshold, so that what big requests free goes
 	 * back to the system.
 	 */
-	(void)mallopt(M_ARENA_MAX, 16);
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	(void)mallopt(M_ARENA_MAX, 16); /* NOLINT(concurrency-mt-unsafe): alone yet */
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10); /* NOLINT(concurrency-mt-unsafe) */
 	e = secret_init(&err);
 	if (e == IAM_OK)
 		e = keyring_init(&err);

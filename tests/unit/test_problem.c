@@ -170,8 +170,8 @@ static void what_was_prepared_is_replaced_but_a_wait_is_kept(void **state)
 	assert_int_equal(resp_header(&out, "Set-Cookie", STR("a=b")), IAM_OK);
 	assert_int_equal(resp_header(&out, "Retry-After", STR("77")), IAM_OK);
 	(void)resp_body(&out, 200, "text/plain", STR("x"));
-	problem_write(r, IAM_THROTTLED, &out);
-	assert_int_equal(out.status, 429);
+	problem_write(r, IAM_UNAVAILABLE, &out);
+	assert_int_equal(out.status, 503);
 	assert_null(header(&out, "Set-Cookie"));
 	assert_string_equal(header(&out, "Retry-After"), "77");
 	req_free(r);

@@ -1082,7 +1082,7 @@ static void slow_connections_are_swept_and_others_are_not(void **state)
 	for (int tick = 0; clock_mono_ms() < until && cut < 200; tick++) {
 		/* a byte now and then does not help them */
 		for (int i = 0; i < 200; i++)
-			(void)send(slow[i], tick < 5 ? "GET /" + tick : "a", 1, MSG_NOSIGNAL);
+			(void)send(slow[i], tick < 5 ? &"GET /"[tick] : "a", 1, MSG_NOSIGNAL);
 		cut += server_sweep(f->server);
 		sleep_ms(30);
 	}

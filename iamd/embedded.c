@@ -1,2 +1,0 @@
-/* embedded - placeholder until written. */
-extern int placeholder_not_used;
