@@ -106,11 +106,12 @@ static enum iam_err service_key_text(const char *value, char **ret_pem,
 		}
 	} else {
 		for (const char *p = value; *p != '\0' && n < 8192; p++) {
-			bool newline = p[0] == '\\' && p[1] == 'n';
-			const char c = newline ? '\n' : *p;
-
-			out[n++] = c;
-			p += newline ? 1 : 0;
+			if (p[0] == '\\' && p[1] == 'n') {
+				out[n++] = '\n';
+				p++;
+			} else {
+				out[n++] = *p;
+			}
 		}
 	}
 	*ret_pem = out;

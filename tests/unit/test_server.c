@@ -33,8 +33,6 @@
 #include "iamd/http/server.h"
 #include "iamd/sys/clock.h"
 
-extern char **environ;
-
 #define WAIT_MS 10000
 #define STREAM_BYTES ((size_t)10 << 20)
 
@@ -633,9 +631,9 @@ static void a_body_over_the_cap_is_413(void **state)
 	fd = dial(f->port);
 	puts_to(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
 	memset(chunk, 'x', sizeof(chunk));
-	memcpy(chunk, "1388\r\n", 6);
-	memcpy(chunk + 6 + 5000, "\r\n0\r\n\r\n", 7);
-	put(fd, chunk, 6 + 5000 + 7);
+	puts_to(fd, "1388\r\n");
+	put(fd, chunk, 5000);
+	puts_to(fd, "\r\n0\r\n\r\n");
 	a = read_answer(fd, true);
 	assert_int_equal(a.status, 413);
 	answer_done(&a);
@@ -687,6 +685,7 @@ static void malformed_requests_are_refused_and_closed(void **state)
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+		/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one request in two lines */
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
@@ -982,7 +981,7 @@ static void clients_may_leave_at_any_time(void **state)
 			int fd = dial(f->port);
 
 			puts_to(fd, requests[i]);
-			sleep_ms(round % 3 * 4);
+			sleep_ms((long)(round % 3) * 4);
 			if (round % 2 == 0)
 				(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset,
 					sizeof(reset));
