@@ -100,7 +100,9 @@ static enum iam_err add_cluster(json_t *doc, bool first_user, struct str id)
 enum iam_err api_uiconfig(struct req *r, struct resp *out)
 {
 	struct db *db = store_reader(r->svc->store);
-	struct str ui, id, body;
+	struct str ui = STR_NONE;
+	struct str id = STR_NONE;
+	struct str body;
 	char *text;
 	bool any;
 	enum iam_err e;
