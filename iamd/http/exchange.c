@@ -100,7 +100,6 @@ static enum exchange_next after_handler(struct call *c)
 enum exchange_next exchange_run(struct call *c)
 {
 	call_body_done(c);
-	watch_work(c->watch);
 	c->stage = CALL_RUNNING;
 	c->req->body_too_large = c->body_too_large;
 	if (c->body.failed)

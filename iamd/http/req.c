@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,6 +19,7 @@
 
 #include "iamd/http/router.h"
 #include "iamd/sys/clock.h"
+#include "iamd/sys/thread.h"
 
 /*
  * One chunk holds the struct (3.2 KiB of it are header views) and a usual request's
@@ -49,13 +51,45 @@ enum http_method http_method_parse(struct str text)
 	return HTTP_OTHER;
 }
 
+#define ID_BYTES 16
+
+/* A thread's supply: the generator is asked once for many requests, not at each of them. */
+struct id_supply {
+	unsigned char bits[64 * ID_BYTES];
+	size_t used;
+};
+
+static struct id_supply *id_supply_mine(void)
+{
+	struct id_supply *ids = thread_get(THREAD_REQUEST_IDS);
+
+	if (ids != NULL)
+		return ids;
+	ids = malloc(sizeof(*ids));
+	if (ids == NULL)
+		return NULL;
+	ids->used = sizeof(ids->bits);
+	thread_set(THREAD_REQUEST_IDS, ids, free);
+	return ids;
+}
+
 /* 128 random bits in hex: enough that ids of all nodes never meet. */
 static void set_random_id(struct req *r)
 {
-	unsigned char bits[16];
+	struct id_supply *ids = id_supply_mine();
+	unsigned char bits[ID_BYTES];
 
-	randombytes_buf(bits, sizeof(bits));
-	sodium_bin2hex(r->id, sizeof(r->id), bits, sizeof(bits));
+	if (ids == NULL) {
+		randombytes_buf(bits, sizeof(bits));
+		sodium_bin2hex(r->id, sizeof(r->id), bits, sizeof(bits));
+		return;
+	}
+	if (ids->used == sizeof(ids->bits)) {
+		randombytes_buf(ids->bits, sizeof(ids->bits));
+		ids->used = 0;
+	}
+	sodium_bin2hex(r->id, sizeof(r->id), ids->bits + ids->used, ID_BYTES);
+	ids->used += ID_BYTES;
 }
 
 struct req *req_new(enum http_method method, struct str method_text, struct str target)

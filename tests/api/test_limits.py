@@ -150,3 +150,11 @@ def test_a_caller_who_goes_away_while_the_password_is_hashed_harms_nobody(enforc
             c.send(wire.request_bytes("POST", wire.API + "/auth/login", [JSON], body))
     time.sleep(0.2)
     assert enforce.login(user, "correct horse battery")
+
+
+@pytest.mark.parametrize("fields", [8, 95])
+def test_the_longest_request_line_and_the_most_header_bytes_are_served_together(enforce, fields):
+    target = wire.API + "/auth/jwks?x="
+    target += "a" * (8000 - len(target))
+    headers = [(f"x{i:03d}", "b" * (32000 // fields - 8)) for i in range(fields)]
+    assert ask(enforce, "GET", target, headers).status == 200
