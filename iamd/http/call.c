@@ -96,6 +96,7 @@ void call_park(struct call *c)
 {
 	struct parking *p = c->parking;
 
+	c->was_parked = true;
 	pthread_mutex_lock(&p->calls_lock);
 	c->job_owns = true;
 	if (p->refuses) {
@@ -143,6 +144,10 @@ void call_end(struct call *c)
 {
 	bool job_owns;
 
+	if (!c->was_parked) {
+		destroy(c);
+		return;
+	}
 	pthread_mutex_lock(&c->parking->calls_lock);
 	job_owns = c->job_owns;
 	c->is_orphan = job_owns;

@@ -15,17 +15,33 @@
 #include "iamd/sys/log.h"
 #include "iamd/sys/metrics.h"
 
+/*
+ * Whether the peer is a trusted proxy is asked once a connection and list, not at each
+ * request. With the state's lock.
+ */
+static bool is_trusted(const struct server *s, struct link *l)
+{
+	if (l->proxies_seen != s->proxies_generation) {
+		l->proxies_seen = s->proxies_generation;
+		l->is_trusted =
+			proxy_list_has(s->proxies, l->listener->is_unix, l->ip);
+	}
+	return l->is_trusted;
+}
+
 /* What the connection and its listener know about the request. */
-static void set_peer(struct req *r, const struct link *l)
+static void set_peer(struct call *c, struct link *l)
 {
 	struct server *s = l->listener->server;
+	struct req *r = c->req;
 
 	r->peer_is_unix = l->listener->is_unix;
 	r->tls = l->listener->is_tls;
 	r->metrics_listener = l->listener->is_metrics;
 	memcpy(r->peer_ip, l->ip, sizeof(r->peer_ip));
 	pthread_rwlock_rdlock(&s->state_lock);
-	r->peer_is_trusted = proxy_list_has(s->proxies, r->peer_is_unix, r->peer_ip);
+	r->peer_is_trusted = is_trusted(s, l);
+	c->is_draining = s->is_draining;
 	origin_resolve_client(r, s->proxies);
 	pthread_rwlock_unlock(&s->state_lock);
 	req_adopt_id(r);
@@ -59,13 +75,13 @@ static void read_framing(struct call *c)
 	c->has_body = r->has_content_length || r->chunked;
 }
 
-enum exchange_next exchange_begin(struct call *c, const struct link *l, unsigned status,
+enum exchange_next exchange_begin(struct call *c, struct link *l, unsigned status,
 	const char *why)
 {
 	struct req *r = c->req;
 	int64_t length;
 
-	set_peer(r, l);
+	set_peer(c, l);
 	if (status == 0)
 		status = sanitize_request(r, &why);
 	if (status != 0)
@@ -87,6 +103,12 @@ enum exchange_next exchange_begin(struct call *c, const struct link *l, unsigned
 	return EXCHANGE_WAIT;
 }
 
+/* After a wait: a drain may have begun. */
+static void look_again(struct call *c, const struct link *l)
+{
+	c->is_draining = server_is_draining(l->listener->server);
+}
+
 /* The handler has returned; it may have parked the request. */
 static enum exchange_next after_handler(struct call *c)
 {
@@ -97,10 +119,12 @@ static enum exchange_next after_handler(struct call *c)
 	return EXCHANGE_SEND;
 }
 
-enum exchange_next exchange_run(struct call *c)
+enum exchange_next exchange_run(struct call *c, const struct link *l)
 {
 	call_body_done(c);
 	c->stage = CALL_RUNNING;
+	if (c->has_body)
+		look_again(c, l);
 	c->req->body_too_large = c->body_too_large;
 	if (c->body.failed)
 		problem_write(c->req, IAM_NO_MEMORY, &c->out);
@@ -109,8 +133,9 @@ enum exchange_next exchange_run(struct call *c)
 	return after_handler(c);
 }
 
-enum exchange_next exchange_resume(struct call *c)
+enum exchange_next exchange_resume(struct call *c, const struct link *l)
 {
+	look_again(c, l);
 	c->stage = CALL_RUNNING;
 	c->parking->ops->resumed(c->req, &c->out);
 	return after_handler(c);

@@ -126,6 +126,7 @@ enum iam_err server_start(const struct server_settings *settings,
 	if (s == NULL)
 		return iam_error_set(err, IAM_NO_MEMORY, "out of memory");
 	s->settings = *settings;
+	s->proxies_generation = 1;
 	pthread_rwlock_init(&s->state_lock, NULL);
 	parking_init(&s->parking, settings->ops, server_wake);
 	s->watch = watch_new(settings->header_timeout_ms, settings->idle_timeout_ms,
@@ -166,6 +167,7 @@ enum iam_err server_reload_proxies(struct server *s, const char *trusted_proxies
 	pthread_rwlock_wrlock(&s->state_lock);
 	old = s->proxies;
 	s->proxies = fresh;
+	s->proxies_generation++;
 	pthread_rwlock_unlock(&s->state_lock);
 	proxy_list_free(old);
 	return IAM_OK;

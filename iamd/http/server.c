@@ -154,7 +154,7 @@ static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 			       out->content_type) == MHD_YES;
 	for (unsigned i = 0; fine && i < out->n_headers; i++)
 		fine = add_header(c->req, m, out->headers[i].name, out->headers[i].value);
-	if (fine && (out->close || server_is_draining(server_of(c))))
+	if (fine && (out->close || c->is_draining))
 		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") ==
 			MHD_YES;
 	c->stage = CALL_QUEUED;
@@ -258,6 +258,7 @@ static enum MHD_Result send_stream(struct call *c)
 		problem_write(c->req, c->stream.error, &c->out);
 		return send_body(c);
 	}
+	c->is_draining = server_is_draining(server_of(c));
 	if (c->stream.is_end) {
 		c->out.body = sb_str(&c->stream.piece);
 		return send_body(c);
@@ -339,7 +340,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 	struct listener *l = cls;
 	struct call *c = *context;
 
-	(void)connection;
 	(void)url;
 	if (c == NULL)
 		return MHD_NO;
@@ -350,7 +350,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 		return first_call(c, method, version);
 	case CALL_BODY:
 		if (*size == 0)
-			return go_on(c, exchange_run(c));
+			return go_on(c, exchange_run(c, link_of(connection)));
 		watch_body_bytes(c->watch, *size);
 		if (!call_take_body(c, data, *size))
 			return MHD_NO;
@@ -359,7 +359,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 	case CALL_PARKED:
 		if (call_is_cancelled(c))
 			return send_cancelled(c);
-		return go_on(c, exchange_resume(c));
+		return go_on(c, exchange_resume(c, link_of(connection)));
 	case CALL_FIRST_PIECE:
 		return call_is_cancelled(c) ? send_cancelled(c) : send_stream(c);
 	case CALL_RUNNING:

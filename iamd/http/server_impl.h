@@ -40,6 +40,7 @@ struct server {
 	bool is_draining;
 	bool is_refusing;
 	struct proxy_list *proxies;
+	uint64_t proxies_generation; /* from 1, one more at each reload */
 };
 
 /* One connection: the library's socket context. */
@@ -48,6 +49,8 @@ struct link {
 	struct watch_conn *watch;
 	struct tls_slot tls;
 	char ip[48];
+	uint64_t proxies_seen; /* the list that is_trusted comes from; its loop's */
+	bool is_trusted;
 };
 
 /* life.c; both take the state's lock */
@@ -73,11 +76,11 @@ enum exchange_next {
  * Method, version and header fields are set; l is the connection's. status: not 0 if the
  * adapter found the head to be refused already, and why.
  */
-enum exchange_next exchange_begin(struct call *c, const struct link *l, unsigned status,
+enum exchange_next exchange_begin(struct call *c, struct link *l, unsigned status,
 	const char *why);
 /* The body is complete. */
-enum exchange_next exchange_run(struct call *c);
+enum exchange_next exchange_run(struct call *c, const struct link *l);
 /* The job gave the request back. */
-enum exchange_next exchange_resume(struct call *c);
+enum exchange_next exchange_resume(struct call *c, const struct link *l);
 
 #endif

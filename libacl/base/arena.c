@@ -4,7 +4,8 @@
  * Does: bump allocation with a total maximum, zeroed memory, wiping before the free on request.
  * Does not: free single allocations, lock, or move memory once it was handed out.
  * Invariants: the sum of all chunk sizes (headers included) is `taken` and never exceeds `max`;
- * every pointer is 16-byte aligned; chunk payloads come zeroed from calloc and are never reused.
+ * every pointer is 16-byte aligned; what is handed out is zeroed then, not the chunk: most of a
+ * request's chunk is never used.
  */
 #include "libacl/base/arena.h"
 
@@ -37,7 +38,7 @@ struct arena {
 	bool sensitive;
 };
 
-/* calloc() chunks start at a multiple of 16 and the header keeps that. */
+/* malloc() chunks start at a multiple of 16 and the header keeps that. */
 static char *payload(struct chunk *c)
 {
 	return (char *)(c + 1);
@@ -105,9 +106,10 @@ static struct chunk *grow(struct arena *a, size_t size)
 		total = size + sizeof(*c);
 	if (total > room)
 		total = room;
-	c = calloc(1, total);
+	c = malloc(total);
 	if (c == NULL)
 		return NULL;
+	c->used = 0;
 	c->size = total - sizeof(*c);
 	c->prev = a->top;
 	a->top = c;
@@ -116,7 +118,8 @@ static struct chunk *grow(struct arena *a, size_t size)
 	return c;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Not zeroed. */
+static void *take(struct arena *a, size_t size)
 {
 	struct chunk *c = a->top;
 	size_t need;
@@ -132,6 +135,15 @@ void *arena_alloc(struct arena *a, size_t size)
 	}
 	ptr = payload(c) + c->used;
 	c->used += need;
+	return ptr;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	void *ptr = take(a, size);
+
+	if (ptr != NULL)
+		memset(ptr, 0, size);
 	return ptr;
 }
 
@@ -162,12 +174,13 @@ char *arena_cstr(struct arena *a, struct str s)
 
 	if (s.len == SIZE_MAX)
 		return NULL;
-	copy = arena_alloc(a, s.len + 1);
+	copy = take(a, s.len + 1);
 	if (copy == NULL)
 		return NULL;
 	if (s.len > 0)
 		memcpy(copy, s.ptr, s.len);
-	return copy; /* the byte behind is zero already */
+	copy[s.len] = '\0';
+	return copy;
 }
 
 struct str arena_fmt(struct arena *a, const char *fmt, ...)
@@ -182,7 +195,7 @@ struct str arena_fmt(struct arena *a, const char *fmt, ...)
 	va_copy(again, args);
 	len = vsnprintf(NULL, 0, fmt, args);
 	va_end(args);
-	buf = len < 0 ? NULL : arena_alloc(a, (size_t)len + 1);
+	buf = len < 0 ? NULL : take(a, (size_t)len + 1);
 	if (buf != NULL && vsnprintf(buf, (size_t)len + 1, fmt, again) == len)
 		out = (struct str){.ptr = buf, .len = (size_t)len};
 	va_end(again);
