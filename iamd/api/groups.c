@@ -40,7 +40,7 @@ enum iam_err api_user_groups(struct req *r, struct resp *out)
 	jsonw_init(&m.w, &r->out_heap);
 	jsonw_object(&m.w);
 	jsonw_array_key(&m.w, "array");
-	e = store_user_groups(db, m.uid, write_membership, &m);
+	e = store_user_groups(db, m.uid, false, write_membership, &m);
 	if (e != IAM_OK)
 		return e;
 	jsonw_array_end(&m.w);

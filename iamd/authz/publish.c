@@ -281,7 +281,17 @@ static enum iam_err apply_change(struct publisher *p, const struct change *c,
 		return revoked_put(&p->edit_revoked, p->hash_key, c->digest);
 	case CHANGE_REVOKED_GONE:
 		return revoked_remove(&p->edit_revoked, p->hash_key, c->digest);
-	case CHANGE_ACL:
+	case CHANGE_GROUP:
+	case CHANGE_GROUP_GONE:
+	case CHANGE_MEMBER:
+	case CHANGE_MEMBER_GONE:
+	case CHANGE_SUBGROUP:
+	case CHANGE_SUBGROUP_GONE:
+	case CHANGE_RESOURCE:
+	case CHANGE_RESOURCE_GONE:
+	case CHANGE_GRANT:
+	case CHANGE_GRANT_GONE:
+	case CHANGE_USER_LINKS_GONE:
 		*rebuild = true;
 		return IAM_OK;
 	}

@@ -3,7 +3,7 @@
  * the question whether a superuser is left.
  *
  * Does not: decide requests (libacl does, on the snapshot).
- * Invariants: every change notes CHANGE_ACL; the stored numbers of actions are those of
+ * Invariants: every change is noted in the change set; the stored numbers of actions are those of
  * enum iam_action and never change.
  */
 #include <assert.h>
@@ -34,7 +34,8 @@ enum iam_err store_acl_add(struct db *w, struct str rid, struct str description)
 	e = db_run_touching(st, IAM_ACL_EXISTS);
 	return e != IAM_OK
 		? e
-		: changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
+		: changes_add(store_changes(w),
+			  &(struct change){.kind = CHANGE_RESOURCE, .id = rid});
 }
 
 static enum iam_err subject_exists(struct db *w, enum iam_subject kind, struct str id)
@@ -61,7 +62,12 @@ enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind
 	e = db_run_touching(st, IAM_PERMISSION_EXISTS);
 	return e != IAM_OK
 		? e
-		: changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
+		: changes_add(store_changes(w),
+			  &(struct change){.kind = CHANGE_GRANT,
+				  .id = rid,
+				  .other = id,
+				  .subject = kind,
+				  .action = action});
 }
 
 /* ---- a user's own permissions ---- */

@@ -2,17 +2,19 @@
  * groups - groups and their members.
  *
  * Does: add, and read a user's own groups. Does not: resolve nested groups (the snapshot does).
- * Invariants: every change notes CHANGE_ACL; references are checked inside the transaction.
+ * Invariants: every change is noted in the change set; references are checked inside the transaction.
  */
 #include <assert.h>
 
 #include "iamd/store/store_impl.h"
 #include "libacl/base/str.h"
 
-enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row,
-	void *ctx)
+enum iam_err store_user_groups(struct db *db, struct str uid, bool effective,
+	group_row_fn *row, void *ctx)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_GROUPS);
+
+	(void)effective;
 
 	db_bind_str(st, uid);
 	while (db_step(st) == DB_ROW) {
@@ -28,11 +30,6 @@ enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row,
 	return db_result(st, IAM_OK);
 }
 
-static enum iam_err note_acl(struct db *w)
-{
-	return changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
-}
-
 enum iam_err store_group_add(struct db *w, const struct group *group)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_ADD);
@@ -42,7 +39,10 @@ enum iam_err store_group_add(struct db *w, const struct group *group)
 	db_bind_str(st, group->description.ptr == NULL ? STR("") : group->description);
 	db_bind_str(st, str_c(provider_type_name(group->provider_type)));
 	e = db_run_touching(st, IAM_GROUP_EXISTS);
-	return e != IAM_OK ? e : note_acl(w);
+	return e != IAM_OK ? e
+			   : changes_add(store_changes(w),
+				     &(struct change){
+					     .kind = CHANGE_GROUP, .id = group->gid});
 }
 
 enum iam_err store_member_add(struct db *w, struct str gid, struct str uid)
@@ -57,5 +57,9 @@ enum iam_err store_member_add(struct db *w, struct str gid, struct str uid)
 	db_bind_str(st, gid);
 	db_bind_str(st, uid);
 	e = db_run_touching(st, IAM_IN_GROUP);
-	return e != IAM_OK ? e : note_acl(w);
+	return e != IAM_OK
+		? e
+		: changes_add(store_changes(w),
+			  &(struct change){
+				  .kind = CHANGE_MEMBER, .id = gid, .other = uid});
 }

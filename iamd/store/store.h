@@ -142,39 +142,99 @@ MUST_CHECK enum iam_err store_user_delete(struct db *w, struct str uid);
 typedef bool session_row_fn(struct str uid, bool enabled, int64_t gen, bool raised, void *ctx);
 MUST_CHECK enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx);
 
-/* ---- groups, ACLs, grants: reading (a user's own), and raw rows for the snapshot ---- */
+/* ---- groups ---- */
 struct group {
 	struct str gid;
 	struct str description;
 	enum provider_type provider_type;
 };
+/* Return false to stop. Strings are valid during the call only. */
 typedef bool group_row_fn(const struct group *group, void *ctx);
-MUST_CHECK enum iam_err store_user_groups(struct db *db, struct str uid, group_row_fn *row, void *ctx);
+
+/* A page of a list in byte order of the id. */
+struct page_query {
+	struct str after; /* absent: from the start */
+	int64_t limit;    /* rows at most, > 0 */
+	struct str q;     /* absent: all; else exact, prefix, substring of case-folded id and description */
+};
+
+MUST_CHECK enum iam_err store_group_get(struct db *db, struct arena *a, struct str gid, struct group *ret_group); /* IAM_NO_GROUP */
+/* Ranked like store_user_list() when q is set. Errors: IAM_BAD_DATA as there. */
+MUST_CHECK enum iam_err store_group_list(struct db *db, const struct page_query *query, group_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_group_add(struct db *w, const struct group *group); /* IAM_GROUP_EXISTS */
+MUST_CHECK enum iam_err store_group_set_description(struct db *w, struct str gid, struct str description); /* IAM_NO_GROUP */
+/* Memberships, nesting and grants go with it. Errors: IAM_NO_GROUP. */
+MUST_CHECK enum iam_err store_group_delete(struct db *w, struct str gid);
+
+/* Errors: IAM_NO_GROUP, IAM_NO_USER, IAM_IN_GROUP; IAM_NOT_IN_GROUP. */
+MUST_CHECK enum iam_err store_member_add(struct db *w, struct str gid, struct str uid);
+MUST_CHECK enum iam_err store_member_remove(struct db *w, struct str gid, struct str uid);
+/* Members of `sub` are effective members of `gid`. Errors: IAM_NO_GROUP, IAM_IN_GROUP (also for sub = gid); IAM_NOT_IN_GROUP. */
+MUST_CHECK enum iam_err store_subgroup_add(struct db *w, struct str gid, struct str sub);
+MUST_CHECK enum iam_err store_subgroup_remove(struct db *w, struct str gid, struct str sub);
+
+/*
+ * Pages (q is ignored) in byte order; `effective`: through nesting at any depth. Unknown ids have no
+ * rows. A group is never its own effective subgroup, cycles or not.
+ */
+MUST_CHECK enum iam_err store_group_members(struct db *db, struct str gid, bool service, bool effective,
+	const struct page_query *query, user_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_subgroups(struct db *db, struct str gid, bool effective,
+	const struct page_query *query, group_row_fn *row, void *ctx);
+/* What contains the user. */
+MUST_CHECK enum iam_err store_user_groups(struct db *db, struct str uid, bool effective, group_row_fn *row, void *ctx);
+
+/* ---- ACLs and grants ---- */
+struct acl {
+	struct str rid;
+	struct str description;
+};
+typedef bool acl_row_fn(const struct acl *acl, void *ctx);
+
+MUST_CHECK enum iam_err store_acl_get(struct db *db, struct arena *a, struct str rid, struct acl *ret_acl); /* IAM_NO_RESOURCE */
+MUST_CHECK enum iam_err store_acl_list(struct db *db, const struct page_query *query, acl_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_acl_add(struct db *w, struct str rid, struct str description); /* IAM_ACL_EXISTS */
+MUST_CHECK enum iam_err store_acl_set_description(struct db *w, struct str rid, struct str description); /* IAM_NO_RESOURCE */
+MUST_CHECK enum iam_err store_acl_delete(struct db *w, struct str rid); /* its grants go with it. IAM_NO_RESOURCE */
 
 struct grant_row {
 	struct str rid;
-	struct str description; /* the ACL's */
-	struct str gid;         /* absent: direct */
+	struct str description; /* the ACL's; absent in the listing of one ACL */
+	struct str gid;         /* absent: a user's */
+	struct str uid;         /* absent: a group's; not set in a user's own listing */
 	enum iam_action action;
 };
-/* Ordered by (gid absent first, gid,) rid, action; direct grants and those of the user's own groups. */
 typedef bool grant_row_fn(const struct grant_row *row, void *ctx);
+/* Ordered by (gid absent first, gid,) rid, action; direct grants and those of the user's own groups. */
 MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
-
-/* Tells the whole stored model (groups, nesting, memberships, grants) to `m`. */
-MUST_CHECK enum iam_err store_model_load(struct db *db, struct iam_model *m);
-
-MUST_CHECK enum iam_err store_group_add(struct db *w, const struct group *group);               /* IAM_GROUP_EXISTS */
-MUST_CHECK enum iam_err store_member_add(struct db *w, struct str gid, struct str uid);         /* IAM_NO_GROUP, IAM_NO_USER, IAM_IN_GROUP */
-MUST_CHECK enum iam_err store_acl_add(struct db *w, struct str rid, struct str description);    /* IAM_ACL_EXISTS */
-MUST_CHECK enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind, struct str id,
-	enum iam_action action); /* IAM_NO_RESOURCE, IAM_NO_USER, IAM_NO_GROUP, IAM_PERMISSION_EXISTS */
+/* The group's own, by rid, action. */
+MUST_CHECK enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row, void *ctx);
+/* All on one ACL: users by uid, then groups by gid, each by action. */
+MUST_CHECK enum iam_err store_acl_permissions(struct db *db, struct str rid, grant_row_fn *row, void *ctx);
 
 /*
- * Would a superuser who is able to log in (enabled; has a password or a key; users of an outside provider cannot log in yet) be left
- * without `uid`? Reads the open transaction (nested groups included). *ret_left is true when there
- * was none before either.
+ * The stored grants of a subject on a resource, bit 1 << action each; 0: none.
+ * Errors: IAM_NO_RESOURCE, IAM_NO_USER, IAM_NO_GROUP (checked in this order).
  */
+MUST_CHECK enum iam_err store_grants_get(struct db *db, struct str rid, enum iam_subject kind, struct str id,
+	unsigned *ret_actions);
+/* Errors: as above, and IAM_PERMISSION_EXISTS; IAM_ACTION_NOT_STORED; IAM_USER_NOT_IN_ACL, IAM_GROUP_NOT_IN_ACL. */
+MUST_CHECK enum iam_err store_grant_add(struct db *w, struct str rid, enum iam_subject kind, struct str id,
+	enum iam_action action);
+MUST_CHECK enum iam_err store_grant_remove(struct db *w, struct str rid, enum iam_subject kind, struct str id,
+	enum iam_action action);
+MUST_CHECK enum iam_err store_grants_remove(struct db *w, struct str rid, enum iam_subject kind, struct str id);
+
+/* Tells the whole stored model (groups, ACLs, nesting, memberships, grants) to `m`. */
+MUST_CHECK enum iam_err store_model_load(struct db *db, struct iam_model *m);
+
+/*
+ * Is there an effective superuser who is able to log in (enabled; has a password or a key; users of
+ * an outside provider cannot log in yet)? Reads the open transaction, nested groups included. For
+ * the rule that no change may take the last one away: ask before and after.
+ */
+MUST_CHECK enum iam_err store_superuser_any(struct db *w, bool *ret_any);
+/* The same without `uid`. *ret_left is true when there was none before either. */
 MUST_CHECK enum iam_err store_superuser_left_without(struct db *w, struct str uid, bool *ret_left);
 
 /* ---- revocations: SHA-256 of a token until its expiry (0: for ever) ---- */

@@ -426,6 +426,7 @@ enum iam_err store_user_delete(struct db *w, struct str uid)
 	if (e == IAM_OK)
 		e = note_uid(w, (struct change){.kind = CHANGE_SESSION_GONE}, uid);
 	if (e == IAM_OK && linked == IAM_OK)
-		e = changes_add(store_changes(w), &(struct change){.kind = CHANGE_ACL});
+		e = changes_add(store_changes(w),
+			&(struct change){.kind = CHANGE_USER_LINKS_GONE, .id = uid});
 	return e;
 }

@@ -29,6 +29,8 @@
 
 struct iam_model;    /* under construction; one owner thread */
 struct iam_snapshot; /* frozen; any number of readers */
+struct iam_edit;     /* the next snapshot under construction; one owner thread */
+struct iam_retired;  /* what only older snapshots use */
 
 enum iam_decision { IAM_DENY, IAM_ALLOW };
 enum iam_subject { IAM_SUBJECT_USER, IAM_SUBJECT_GROUP };
@@ -43,6 +45,8 @@ IAM_API void iam_model_free(struct iam_model *m);
  */
 IAM_API MUST_CHECK enum iam_err iam_model_add_group(struct iam_model *m, struct str gid);
 IAM_API MUST_CHECK enum iam_err iam_model_add_member(struct iam_model *m, struct str gid, struct str uid);
+/* A resource may be known without any grant on it. */
+IAM_API MUST_CHECK enum iam_err iam_model_add_resource(struct iam_model *m, struct str rid);
 /* Members of `sub` become effective members of `gid`. */
 IAM_API MUST_CHECK enum iam_err iam_model_add_subgroup(struct iam_model *m, struct str gid, struct str sub);
 IAM_API MUST_CHECK enum iam_err iam_model_add_grant(struct iam_model *m, struct str rid,
@@ -55,12 +59,94 @@ IAM_API MUST_CHECK enum iam_err iam_model_add_grant(struct iam_model *m, struct 
 IAM_API MUST_CHECK enum iam_err iam_snapshot_build(const struct iam_model *m, struct iam_snapshot **ret_snapshot);
 IAM_API void iam_snapshot_free(struct iam_snapshot *s);
 
+/*
+ * Deltas: the next snapshot shares with `base` all that does not differ and costs what the change
+ * touches, not O(facts). Snapshots form a line: an edit begins from the newest one, and `base` must
+ * not be begun from again once the edit is finished (after an abort or undo it may).
+ *
+ *	e = iam_edit_begin(base, &edit);
+ *	e = iam_edit_add_grant(edit, ...) ...      in order; any may fail, then abort
+ *	e = iam_edit_finish(edit, &next, &retired); on failure the edit is aborted already
+ *	(publish `next`; wait until nobody reads `base`)
+ *	iam_retired_free(retired);                 frees what only `base` used, `base` included
+ * or, before anybody has seen `next`:
+ *	iam_edit_undo(next, retired);              `base` is as it was, and the newest again
+ *
+ * Adding what is there and removing what is not are fine and change nothing. Errors: IAM_NO_MEMORY,
+ * IAM_BAD_UID, IAM_BAD_GID, IAM_BAD_RID.
+ */
+IAM_API MUST_CHECK enum iam_err iam_edit_begin(struct iam_snapshot *base, struct iam_edit **ret_edit);
+IAM_API MUST_CHECK enum iam_err iam_edit_add_group(struct iam_edit *e, struct str gid);
+IAM_API MUST_CHECK enum iam_err iam_edit_add_resource(struct iam_edit *e, struct str rid);
+IAM_API MUST_CHECK enum iam_err iam_edit_add_member(struct iam_edit *e, struct str gid, struct str uid);
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_member(struct iam_edit *e, struct str gid, struct str uid);
+IAM_API MUST_CHECK enum iam_err iam_edit_add_subgroup(struct iam_edit *e, struct str gid, struct str sub);
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_subgroup(struct iam_edit *e, struct str gid, struct str sub);
+IAM_API MUST_CHECK enum iam_err iam_edit_add_grant(struct iam_edit *e, struct str rid,
+	enum iam_subject kind, struct str subject_id, enum iam_action action);
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_grant(struct iam_edit *e, struct str rid,
+	enum iam_subject kind, struct str subject_id, enum iam_action action);
+/* With all memberships, nesting and grants of the user, group or resource. */
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_user(struct iam_edit *e, struct str uid);
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_group(struct iam_edit *e, struct str gid);
+IAM_API MUST_CHECK enum iam_err iam_edit_remove_resource(struct iam_edit *e, struct str rid);
+IAM_API MUST_CHECK enum iam_err iam_edit_finish(struct iam_edit *e, struct iam_snapshot **ret_next,
+	struct iam_retired **ret_retired);
+IAM_API void iam_edit_abort(struct iam_edit *e);
+IAM_API void iam_edit_undo(struct iam_snapshot *next, struct iam_retired *retired);
+IAM_API void iam_retired_free(struct iam_retired *r);
+/* Memory that it keeps alive. O(1). */
+IAM_API size_t iam_retired_bytes(const struct iam_retired *r);
+
 /* The decision. Any strings, valid ids or not. No lock, no allocation. Thread-safe. */
 IAM_API enum iam_decision iam_check(const struct iam_snapshot *s, struct str uid, struct str rid,
 	enum iam_action action);
 
 /* Is there any grant (any action) on rid that reaches the user, directly or through groups? */
 IAM_API bool iam_user_reaches(const struct iam_snapshot *s, struct str uid, struct str rid);
+
+/* Is the resource known, with or without grants? No lock, no allocation. */
+IAM_API bool iam_knows_resource(const struct iam_snapshot *s, struct str rid);
+
+/*
+ * Calls each for the user's effective groups until it returns false; some perhaps twice, order
+ * unspecified. False: there are more than the limit above, or `each` stopped it. No allocation.
+ */
+typedef bool iam_gid_each_fn(struct str gid, void *ctx);
+IAM_API bool iam_user_groups_each(const struct iam_snapshot *s, struct str uid, iam_gid_each_fn *each, void *ctx);
+
+/*
+ * Why: the decision of iam_check(), and the one grant it rests on. Taking that grant away either
+ * flips the decision or makes the next explanation name another grant. Strings are borrowed from
+ * the snapshot.
+ */
+enum iam_why {
+	IAM_WHY_GRANT,     /* allowed by a grant on the resource */
+	IAM_WHY_SUPERUSER, /* allowed by a grant on "dcos:superuser" */
+	IAM_WHY_NO_GRANT,  /* denied: the action or `full` on the resource would have been needed */
+	IAM_WHY_NO_RESOURCE, /* denied: the resource is not known */
+	IAM_WHY_NO_ACTION  /* denied: the action is none of the five */
+};
+/* LIMIT: groups of a chain that are told; of a longer one the first 63 and the last. */
+#define IAM_CHAIN_MAX 64
+
+struct iam_explanation {
+	enum iam_decision decision;
+	enum iam_why why;
+	/* where allowed: the grant */
+	enum iam_subject kind; /* IAM_SUBJECT_USER: direct */
+	struct str subject_id; /* who holds it: the user, or the last group of the chain */
+	struct str rid;
+	enum iam_action action; /* as granted: the one asked for, `full`, or any on dcos:superuser */
+	/* from a group the user is a member of to the group with the grant; a shortest one */
+	struct str chain[IAM_CHAIN_MAX];
+	size_t n_chain;   /* entries of `chain` */
+	size_t chain_len; /* of the whole chain; 0 for a direct grant */
+};
+
+/* Errors: IAM_NO_MEMORY. Costs time and memory in proportion to the user's effective groups. Thread-safe. */
+IAM_API MUST_CHECK enum iam_err iam_explain(const struct iam_snapshot *s, struct str uid, struct str rid,
+	enum iam_action action, struct iam_explanation *ret);
 
 /* iam_user_reaches() for "dcos:superuser". */
 IAM_API bool iam_is_superuser(const struct iam_snapshot *s, struct str uid);

@@ -75,7 +75,7 @@ static size_t rows_of(int64_t n, struct change rows[USERS + 4])
 		n % 4 == 0 ? change_gone("guest") : change_of_session("guest", true, n);
 	rows[len++] =
 		change_of_digest(n % 2 == 0 ? CHANGE_REVOKED : CHANGE_REVOKED_GONE, 0x5a);
-	rows[len++] = (struct change){.kind = CHANGE_ACL};
+	rows[len++] = (struct change){.kind = CHANGE_GROUP, .id = {"g", 1}};
 	return len;
 }
 

@@ -69,7 +69,7 @@ static void an_aborted_publication_leaves_all_as_it_was(void **state)
 {
 	struct state *s = *state;
 	struct change rows[] = {change_of_session("alice", true, 2),
-		change_of_session("bob", true, 3), {.kind = CHANGE_ACL},
+		change_of_session("bob", true, 3), {.kind = CHANGE_GROUP, .id = {"g", 1}},
 		change_of_digest(CHANGE_REVOKED, 9)};
 	struct changes changes = {.rows = rows, .len = 4};
 	const struct root *root;
@@ -95,7 +95,7 @@ static void a_reader_keeps_its_root_while_others_are_installed(void **state)
 	for (int64_t i = 0; i < 100; i++) {
 		struct change rows[] = {change_of_session("alice", true, 100 + i),
 			change_of_digest(CHANGE_REVOKED, (unsigned char)i),
-			{.kind = CHANGE_ACL}};
+			{.kind = CHANGE_GROUP, .id = {"g", 1}}};
 
 		s->db.facts = facts_after;
 		fixture_publish(s->p, &s->db, rows, 3, 6 + i);
@@ -138,7 +138,7 @@ static void the_snapshot_is_rebuilt_only_when_grants_or_groups_change(void **sta
 	uint64_t rebuilds = metrics_value(METRIC_ACL_REBUILDS);
 	uint64_t publications = metrics_value(METRIC_PUBLICATIONS);
 	struct change session = change_of_session("alice", true, 2);
-	struct change acl[] = {{.kind = CHANGE_ACL}, {.kind = CHANGE_ACL}};
+	struct change acl[] = {{.kind = CHANGE_GROUP, .id = {"g", 1}}, {.kind = CHANGE_GROUP, .id = {"g", 1}}};
 	const struct iam_snapshot *before = published_acl(s->p);
 	unsigned loads = s->db.model_loads;
 
@@ -162,7 +162,7 @@ static void a_failed_rebuild_changes_nothing_and_holds_nothing(void **state)
 {
 	struct state *s = *state;
 	struct change rows[] = {
-		change_of_session("alice", true, 2), {.kind = CHANGE_ACL}};
+		change_of_session("alice", true, 2), {.kind = CHANGE_GROUP, .id = {"g", 1}}};
 	struct changes changes = {.rows = rows, .len = 2};
 
 	s->db.model_result = IAM_STORE;
@@ -317,7 +317,7 @@ static void wherever_memory_runs_out_a_publication_is_whole_or_not_at_all(void *
 	struct state *s = *state;
 	struct change rows[] = {change_of_session("alice", true, 2),
 		change_of_session("bob", true, 3), change_gone("alice"),
-		change_of_digest(CHANGE_REVOKED, 9), {.kind = CHANGE_ACL}};
+		change_of_digest(CHANGE_REVOKED, 9), {.kind = CHANGE_GROUP, .id = {"g", 1}}};
 	struct changes changes = {.rows = rows, .len = 5};
 	enum iam_err e = IAM_NO_MEMORY;
 	size_t n = 0;

@@ -10,7 +10,7 @@ static void references_are_checked_and_doubles_refused(void **state)
 	tx_begin(&f);
 	assert_ok(user_add(&f, "u", ""));
 	assert_ok(group_add(&f, "g"));
-	assert_int_equal(last_change(&f)->kind, CHANGE_ACL);
+	assert_int_equal(last_change(&f)->kind, CHANGE_GROUP);
 	assert_err(group_add(&f, "g"), IAM_GROUP_EXISTS);
 	assert_err(store_member_add(f.w, STR("x"), STR("u")), IAM_NO_GROUP);
 	assert_err(store_member_add(f.w, STR("g"), STR("x")), IAM_NO_USER);
@@ -83,7 +83,7 @@ static void a_users_groups_and_permissions_are_its_own(void **state)
 		IAM_FULL));
 	tx_commit(&f);
 
-	assert_ok(store_user_groups(store_reader(f.store), STR("u"), group_text, &t));
+	assert_ok(store_user_groups(store_reader(f.store), STR("u"), false, group_text, &t));
 	assert_str(sb_str(&t), "g1/a group/internal g2/a group/internal ");
 	sb_reset(&t);
 	assert_ok(store_user_permissions(store_reader(f.store), STR("u"), grant_text,

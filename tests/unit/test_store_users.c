@@ -194,7 +194,7 @@ static void deleting_takes_memberships_and_grants_along(void **state)
 	assert_ok(store_user_delete(f.w, STR("u")));
 	assert_int_equal(store_changes(f.w)->len, 3);
 	assert_int_equal(store_changes(f.w)->rows[1].kind, CHANGE_SESSION_GONE);
-	assert_int_equal(store_changes(f.w)->rows[2].kind, CHANGE_ACL);
+	assert_int_equal(store_changes(f.w)->rows[2].kind, CHANGE_USER_LINKS_GONE);
 	tx_commit(&f);
 	assert_int_equal(eyes_i64(&f,
 				 "SELECT (SELECT count(*) FROM group_members)"
