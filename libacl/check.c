@@ -146,6 +146,36 @@ bool iam_is_superuser(const struct iam_snapshot *s, struct str uid)
 	return user != MAP_NONE && is_super(s, user);
 }
 
+bool iam_knows_resource(const struct iam_snapshot *s, struct str rid)
+{
+	return find(&s->resources, rid) != MAP_NONE;
+}
+
+struct telling {
+	const struct iam_snapshot *s;
+	iam_gid_each_fn *each;
+	void *ctx;
+};
+
+static bool tell_gid(uint32_t group, void *ctx)
+{
+	const struct telling *t = ctx;
+
+	return t->each(t->s->groups.keys[group], t->ctx);
+}
+
+bool iam_user_groups_each(const struct iam_snapshot *s, struct str uid,
+	iam_gid_each_fn *each, void *ctx)
+{
+	struct telling t = {.s = s, .each = each, .ctx = ctx};
+	uint32_t user = find(&s->users, uid);
+
+	if (user == MAP_NONE)
+		return true;
+	return closure_visit(&s->closure, row_ids(&s->user_groups, user),
+		       row_len(&s->user_groups, user), tell_gid, &t) == CLOSURE_DONE;
+}
+
 /* Is there a picked resource in the row of a subject? */
 struct picking {
 	const struct iam_snapshot *s;

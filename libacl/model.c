@@ -74,6 +74,14 @@ static enum iam_err intern_group(struct iam_model *m, struct str gid, uint32_t *
 	return iam_gid_valid(gid) ? intern(m, &m->groups, gid, ret) : IAM_BAD_GID;
 }
 
+enum iam_err iam_model_add_resource(struct iam_model *m, struct str rid)
+{
+	uint32_t resource;
+
+	return iam_rid_valid(rid) ? intern(m, &m->resources, rid, &resource)
+				  : IAM_BAD_RID;
+}
+
 static size_t next_cap(size_t cap)
 {
 	return cap == 0 ? 64 : cap * 2;

@@ -157,6 +157,27 @@ static inline bool naive_count_uid(struct str uid, void *ctx)
 	return true;
 }
 
+/* "g3" is 3. */
+static inline bool naive_note_gid(struct str gid, void *ctx)
+{
+	bool *told = ctx;
+	int number = 0;
+
+	for (size_t i = 1; i < gid.len; i++)
+		number = number * 10 + (gid.ptr[i] - '0');
+	told[number] = true;
+	return true;
+}
+
+static inline bool naive_groups_agree(const struct iam_snapshot *s, struct str uid,
+	const bool effective[NAIVE_MAX])
+{
+	bool told[NAIVE_MAX] = {false};
+
+	return iam_user_groups_each(s, uid, naive_note_gid, told) &&
+		memcmp(told, effective, sizeof(told)) == 0;
+}
+
 /* What one user is told wrong, or NULL. */
 static inline const char *naive_compare_user(const struct naive *n,
 	const struct iam_snapshot *s, int u)
@@ -169,6 +190,8 @@ static inline const char *naive_compare_user(const struct naive *n,
 	naive_groups_of(n, u, effective);
 	if (iam_is_superuser(s, uid) != naive_reaches(n, effective, u, NAIVE_SUPER))
 		return "iam_is_superuser";
+	if (!naive_groups_agree(s, uid, effective))
+		return "iam_user_groups_each";
 	for (int r = 0; r < NAIVE_MAX; r++) {
 		struct str rid = naive_id(rb, 'r', r);
 		bool reaches = naive_reaches(n, effective, u, r);

@@ -16,7 +16,10 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* One word of a model in text: member:u@g nest:sub@g ugrant:u:action:rid ggrant:g:action:rid. */
+/*
+ * One word of a model in text: member:u@g nest:sub@g group:g resource:rid ugrant:u:action:rid
+ * ggrant:g:action:rid.
+ */
 static enum iam_err tell(struct iam_model *m, struct str word)
 {
 	struct str rest = word;
@@ -32,6 +35,8 @@ static enum iam_err tell(struct iam_model *m, struct str word)
 	}
 	if (str_eq_c(verb, "group"))
 		return iam_model_add_group(m, rest);
+	if (str_eq_c(verb, "resource"))
+		return iam_model_add_resource(m, rest);
 	who = str_split(&rest, ':');
 	e = iam_action_parse(str_split(&rest, ':'), &action);
 	if (e != IAM_OK)
@@ -160,6 +165,8 @@ static void bad_ids_are_named_and_leave_no_fact(void **state)
 
 	(void)state;
 	assert_int_equal(iam_model_add_group(m, STR("..")), IAM_BAD_GID);
+	assert_int_equal(iam_model_add_resource(m, STR("a b")), IAM_BAD_RID);
+	assert_int_equal(iam_model_add_resource(m, STR_NONE), IAM_BAD_RID);
 	assert_int_equal(iam_model_add_member(m, STR(""), u), IAM_BAD_GID);
 	assert_int_equal(iam_model_add_member(m, g, STR("anonymous")), IAM_BAD_UID);
 	assert_int_equal(iam_model_add_subgroup(m, g, STR("a b")), IAM_BAD_GID);
@@ -204,6 +211,69 @@ static void reaching_is_by_any_action_and_any_group(void **state)
 	assert_false(iam_group_reaches_any(s, STR("nogroup"), pick_protected, &calls));
 	assert_true(calls > 0);
 	iam_snapshot_free(s);
+}
+
+static void a_resource_without_grants_is_known(void **state)
+{
+	struct iam_snapshot *s =
+		freeze("resource:svc:bare resource:svc:bare ugrant:u:read:svc:a");
+	struct iam_snapshot_stats stats;
+
+	(void)state;
+	assert_true(iam_knows_resource(s, STR("svc:bare")));
+	assert_true(iam_knows_resource(s, STR("svc:a")));
+	assert_false(iam_knows_resource(s, STR("svc:ba")));
+	assert_false(iam_knows_resource(s, STR("")));
+	assert_false(iam_knows_resource(s, STR_NONE));
+	assert_false(allowed(s, "u", "svc:bare", IAM_READ));
+	assert_false(iam_user_reaches(s, STR("u"), STR("svc:bare")));
+	iam_snapshot_stats(s, &stats);
+	assert_int_equal(stats.resources, 2);
+	assert_int_equal(stats.grants, 1);
+	iam_snapshot_free(s);
+}
+
+/* Which of the groups a to z were told, and how often in all. */
+struct told {
+	bool letters[26];
+	int calls;
+	int stop_after;
+};
+
+static bool note_gid(struct str gid, void *ctx)
+{
+	struct told *t = ctx;
+
+	assert_int_equal(gid.len, 1);
+	t->letters[gid.ptr[0] - 'a'] = true;
+	return ++t->calls != t->stop_after;
+}
+
+static void effective_groups_are_told_until_told_to_stop(void **state)
+{
+	struct iam_snapshot *s = freeze("member:u@a nest:a@b nest:b@c nest:c@a "
+					"member:u@d nest:e@d member:v@e group:f");
+	struct told t = {.stop_after = -1};
+
+	(void)state;
+	assert_true(iam_user_groups_each(s, STR("u"), note_gid, &t));
+	for (int i = 0; i < 26; i++)
+		assert_int_equal(t.letters[i], i < 4); /* a to d; e is below, f apart */
+	t = (struct told){.stop_after = 2};
+	assert_false(iam_user_groups_each(s, STR("u"), note_gid, &t));
+	assert_int_equal(t.calls, 2);
+	t = (struct told){.stop_after = -1};
+	assert_true(iam_user_groups_each(s, STR("nobody"), note_gid, &t));
+	assert_true(iam_user_groups_each(s, STR_NONE, note_gid, &t));
+	assert_int_equal(t.calls, 0);
+	iam_snapshot_free(s);
+}
+
+static bool count_gid(struct str gid, void *ctx)
+{
+	(void)gid;
+	++*(size_t *)ctx;
+	return true;
 }
 
 static bool collect_uid(struct str uid, void *ctx)
@@ -337,10 +407,13 @@ static void beyond_the_bound_checks_deny_and_guards_forbid(void **state)
 {
 	struct iam_snapshot *s = chain((int)CLOSURE_MAX_WALK + 1, false, "svc:a");
 	int calls = 0;
+	size_t told = 0;
 
 	(void)state;
 	assert_false(allowed(s, "u", "svc:a", IAM_READ));
 	assert_true(iam_user_reaches_any(s, STR("u"), pick_protected, &calls));
+	assert_false(iam_user_groups_each(s, STR("u"), count_gid, &told));
+	assert_int_equal(told, CLOSURE_MAX_WALK);
 	iam_snapshot_free(s);
 	/* Who is superuser is known exactly, whatever the depth. */
 	s = chain(100000, true, IAM_SUPERUSER_RID);
@@ -365,6 +438,9 @@ static struct iam_snapshot *try_everything(enum iam_err *ret_err)
 		if (e == IAM_OK)
 			e = iam_model_add_grant(m, str_c(id), IAM_SUBJECT_GROUP,
 				str_c(id), IAM_READ);
+		(void)snprintf(id, sizeof(id), "bare%d", i);
+		if (e == IAM_OK)
+			e = iam_model_add_resource(m, str_c(id));
 	}
 	if (e == IAM_OK)
 		e = iam_snapshot_build(m, &s);
@@ -395,12 +471,16 @@ static void a_check_allocates_nothing(void **state)
 {
 	struct iam_snapshot *s = chain(10000, false, "svc:a");
 	int calls = 0;
+	size_t told = 0;
 
 	(void)state;
 	torture_at(1);
 	assert_true(allowed(s, "u", "svc:a", IAM_READ));
 	assert_false(iam_is_superuser(s, STR("u")));
 	assert_false(iam_user_reaches_any(s, STR("u"), pick_protected, &calls));
+	assert_true(iam_knows_resource(s, STR("svc:a")));
+	assert_true(iam_user_groups_each(s, STR("u"), count_gid, &told));
+	assert_int_equal(told, 10000);
 	assert_int_equal(torture_left, 1);
 	torture_off();
 	iam_snapshot_free(s);
@@ -413,6 +493,8 @@ int main(void)
 		cmocka_unit_test(nonsense_is_denied),
 		cmocka_unit_test(bad_ids_are_named_and_leave_no_fact),
 		cmocka_unit_test(reaching_is_by_any_action_and_any_group),
+		cmocka_unit_test(a_resource_without_grants_is_known),
+		cmocka_unit_test(effective_groups_are_told_until_told_to_stop),
 		cmocka_unit_test(every_superuser_is_listed_once_until_told_to_stop),
 		cmocka_unit_test(facts_told_twice_are_counted_once),
 		cmocka_unit_test(a_snapshot_outlives_and_ignores_its_model),
