@@ -6,9 +6,11 @@ import subprocess
 import time
 
 import daemon
+import decisions
 import load
 import peers
 import procs
+from rows import row
 
 LOGIN_CLIENTS = 8
 LOGIN_PATH = daemon.API + "/auth/login"
@@ -72,21 +74,6 @@ class Setting:
             seeded.seed(SEEDED_USERS, "template")
             self._seeded = seeded
         return self._seeded
-
-
-def row(figure, value, unit, limit, limit_is, target=None, better="higher", by_value=False):
-    """
-    target: of the ratio value/limit, or (by_value) of the value itself. limit None: nothing beside it.
-    Without a target the figure is only printed.
-    """
-    ratio = None if not limit else value / limit
-    judged = value if by_value else ratio
-    ok = target is None or (judged >= target if better == "higher" else judged <= target)
-    sign = ">=" if better == "higher" else "<="
-    return {"figure": figure, "value": round(value, 3), "unit": unit,
-            "limit": None if limit is None else round(limit, 3), "limit_is": limit_is,
-            "ratio": None if ratio is None else round(ratio, 3),
-            "target": None if target is None else f"{sign} {target}{' ' + unit if by_value else ''}", "ok": ok}
 
 
 def jwks(s):
@@ -227,4 +214,4 @@ def memory(s):
 
 
 ALL = {"jwks": jwks, "logins": logins, "p99": p99, "service_logins": service_logins, "start": start,
-       "memory": memory}
+       "memory": memory, **decisions.ALL}

@@ -10,22 +10,27 @@ import procs
 LINGER = 1  # seconds that background load outlasts what is measured under it
 
 
-def wrk(port, path, seconds, connections=64, threads=2):
+def header_options(headers):
+    return [option for name, value in (headers or {}).items() for option in ("-H", f"{name}: {value}")]
+
+
+def wrk(port, path, seconds, connections=64, threads=2, headers=None, script=None):
     """Requests/s over keep-alive connections; any failed request fails the measurement."""
     out = subprocess.run(
-        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", f"http://{procs.HOST}:{port}{path}"],
+        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", *header_options(headers),
+         *(["-s", str(script)] if script else []), f"http://{procs.HOST}:{port}{path}"],
         capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         raise procs.Failed(f"wrk on port {port}:\n{out}")
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
-def p99_ms(port, path, seconds, log_file, rate=500, connections=4):
+def p99_ms(port, path, seconds, log_file, rate=500, connections=4, headers=None):
     """99th percentile of the time per request at a fixed rate; from h2load's log of every request."""
     log_file.unlink(missing_ok=True)
     subprocess.run(
         ["h2load", "--h1", "-t1", f"-c{connections}", f"--rps={rate // connections}", f"-D{seconds}",
-         f"--log-file={log_file}", f"http://{procs.HOST}:{port}{path}"],
+         f"--log-file={log_file}", *header_options(headers), f"http://{procs.HOST}:{port}{path}"],
         capture_output=True, check=True, timeout=seconds + 60)
     rows = [line.split("\t") for line in log_file.read_text().splitlines()]
     if len(rows) < rate * (seconds - 0.5) * 0.9 or any(row[1] != "200" for row in rows):

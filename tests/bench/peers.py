@@ -77,6 +77,96 @@ class Nginx:
         self.bench.stop(self.process)
 
 
+SMALL_CONF = """
+worker_processes {cores};
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log {directory}/access.log combined buffer=64k flush=1s;
+    server_tokens off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 60s;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+{more}
+}}
+"""
+
+NO_CONTENT = """
+    server {{
+        listen {host}:{port} reuseport;
+        location = /ready {{ return 200 "ready"; }}
+        location / {{ return 204; }}
+    }}
+"""
+
+AUTH_REQUEST = """
+    upstream authority {{
+        server {host}:{authority};
+        keepalive 64;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen {host}:{port} reuseport;
+        location = /ready {{ return 200 "ready"; }}
+        location = /check {{
+            internal;
+            proxy_pass http://authority/acs/api/v1/auth/check;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header X-Original-Method $request_method;
+            proxy_set_header X-Original-URI $request_uri;
+        }}
+        location / {{
+            auth_request /check;
+            root {directory}/pages;
+            try_files /page =404;
+        }}
+    }}
+"""
+
+
+class Small:
+    """An nginx with one server block."""
+
+    def __init__(self, bench, name, block, **values):
+        self.bench, self.port = bench, procs.free_port()
+        directory = bench.directory / name
+        (directory / "pages").mkdir(parents=True)
+        (directory / "pages" / "page").write_text("here\n")
+        for place in (bench.directory, directory, directory / "pages"):
+            place.chmod(0o755)  # the workers are another user
+        values = {"directory": directory, "host": procs.HOST, "port": self.port, **values}
+        config = directory / "nginx.conf"
+        config.write_text(SMALL_CONF.format(cores=CORES, directory=directory, more=block.format(**values)))
+        self.process = bench.start(["nginx", "-p", directory, "-e", directory / "error.log", "-c", config], name)
+        procs.wait_for_answer(self.port, "/ready", self.process, "nginx", timeout=20)
+
+    def stop(self):
+        self.bench.stop(self.process)
+
+
+class NoContent(Small):
+    """Answers 204 to everything."""
+
+    def __init__(self, bench, name):
+        super().__init__(bench, name, NO_CONTENT)
+
+
+class AuthRequest(Small):
+    """A small file behind auth_request, which asks the port given."""
+
+    def __init__(self, bench, name, authority):
+        super().__init__(bench, name, AUTH_REQUEST, authority=authority)
+
+
 def compile_c(bench, source, name, libraries):
     """A small C program, optimised; its path."""
     out = bench.directory / name
