@@ -181,6 +181,14 @@ bool api_is_delegated(struct req *r, struct str rid, enum iam_action action)
 	return r->svc->gateway || guard_allows(scope.root, r->principal.uid, rid, action);
 }
 
+bool api_query_is(struct req *r, const char *name, const char *value)
+{
+	unsigned n = 0;
+	struct str given = req_query(r, name, &n);
+
+	return n == 1 && str_eq_c(given, value);
+}
+
 enum iam_err api_no_user(struct req *r, struct str uid)
 {
 	if (!iam_uid_valid(uid))

@@ -38,6 +38,9 @@ enum iam_err api_may_change_user(struct req *r, struct str uid);
 /* Enforce mode: does the caller hold the delegated right itself (not merely as "self")? */
 bool api_is_delegated(struct req *r, struct str rid, enum iam_action action);
 
+/* Is the query parameter there exactly once, with this value? */
+bool api_query_is(struct req *r, const char *name, const char *value);
+
 /* "User with uid `x` not known." with IAM_NO_USER; IAM_BAD_UID for what could be no uid. */
 enum iam_err api_no_user(struct req *r, struct str uid);
 
