@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "iamd/store/store_impl.h"
+
 #define FIRST_CAP 64U
 /* LIMIT: bytes of all ids of one transaction (10 000 changes of the longest ids fit). */
 #define NAMES_MAX ((size_t)32 << 20)
@@ -68,4 +70,11 @@ void changes_cut(struct changes *c, size_t len)
 	c->names = NULL;
 	if (c->cap > KEEP_CAP)
 		changes_done(c);
+}
+
+enum iam_err store_note(struct db *w, enum change_kind kind, struct str id,
+	struct str other)
+{
+	return changes_add(store_changes(w),
+		&(struct change){.kind = kind, .id = id, .other = other});
 }

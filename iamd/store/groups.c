@@ -1,34 +1,73 @@
 /*
- * groups - groups and their members.
+ * groups - groups and their descriptions.
  *
- * Does: add, and read a user's own groups. Does not: resolve nested groups (the snapshot does).
- * Invariants: every change is noted in the change set; references are checked inside the transaction.
+ * Does: read, list, add, describe and delete. Does not: know who is in a group (members.c) or what
+ * it may do (grants.c); a deletion takes both along. Does not judge ids.
+ * Invariants: every change of the model is noted in the change set.
  */
 #include <assert.h>
 
 #include "iamd/store/store_impl.h"
 #include "libacl/base/str.h"
 
-enum iam_err store_user_groups(struct db *db, struct str uid, bool effective,
-	group_row_fn *row, void *ctx)
+/* ---- reading ---- */
+
+/* Order of GROUP_COLUMNS. */
+enum group_column { COL_GID, COL_DESCRIPTION, COL_PROVIDER_TYPE };
+
+static void group_row(const struct db_stmt *st, struct group *ret_group)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_USER_GROUPS);
+	struct group g = {.gid = db_col_str(st, COL_GID),
+		.description = db_col_str(st, COL_DESCRIPTION),
+		.provider_type = PROVIDER_INTERNAL};
+	bool known =
+		provider_type_parse(db_col_str(st, COL_PROVIDER_TYPE), &g.provider_type);
 
-	(void)effective;
+	assert(known); /* the table's CHECK */
+	(void)known;
+	*ret_group = g;
+}
 
-	db_bind_str(st, uid);
+enum iam_err store_group_rows(struct db_stmt *st, group_row_fn *row, void *ctx)
+{
 	while (db_step(st) == DB_ROW) {
-		struct group group = {
-			.gid = db_col_str(st, 0), .description = db_col_str(st, 1)};
-		bool known = provider_type_parse(db_col_str(st, 2), &group.provider_type);
+		struct group group;
 
-		assert(known); /* the table's CHECK */
-		(void)known;
+		group_row(st, &group);
 		if (!row(&group, ctx))
 			return IAM_OK;
 	}
 	return db_result(st, IAM_OK);
 }
+
+enum iam_err store_group_get(struct db *db, struct arena *a, struct str gid,
+	struct group *ret_group)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_GROUP_GET);
+	struct group group;
+
+	db_bind_str(st, gid);
+	if (db_step(st) != DB_ROW)
+		return db_result(st, IAM_NO_GROUP);
+	group_row(st, &group);
+	if (!store_keep(a, &group.gid) || !store_keep(a, &group.description))
+		return IAM_NO_MEMORY;
+	*ret_group = group;
+	return IAM_OK;
+}
+
+enum iam_err store_group_list(struct db *db, const struct page_query *query,
+	group_row_fn *row, void *ctx)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_GROUP_LIST);
+
+	assert(query->limit > 0);
+	db_bind_str(st, store_or_empty(query->after));
+	db_bind_i64(st, query->limit);
+	return store_group_rows(st, row, ctx);
+}
+
+/* ---- changing ---- */
 
 enum iam_err store_group_add(struct db *w, const struct group *group)
 {
@@ -36,30 +75,28 @@ enum iam_err store_group_add(struct db *w, const struct group *group)
 	enum iam_err e;
 
 	db_bind_str(st, group->gid);
-	db_bind_str(st, group->description.ptr == NULL ? STR("") : group->description);
+	db_bind_str(st, store_or_empty(group->description));
 	db_bind_str(st, str_c(provider_type_name(group->provider_type)));
 	e = db_run_touching(st, IAM_GROUP_EXISTS);
-	return e != IAM_OK ? e
-			   : changes_add(store_changes(w),
-				     &(struct change){
-					     .kind = CHANGE_GROUP, .id = group->gid});
+	return e != IAM_OK ? e : store_note(w, CHANGE_GROUP, group->gid, STR_NONE);
 }
 
-enum iam_err store_member_add(struct db *w, struct str gid, struct str uid)
+enum iam_err store_group_set_description(struct db *w, struct str gid,
+	struct str description)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_MEMBER_ADD);
-	enum iam_err e = store_exists(w, STMT_GROUP_EXISTS, gid, IAM_NO_GROUP);
+	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_SET_DESCRIPTION);
 
-	if (e == IAM_OK)
-		e = store_exists(w, STMT_USER_EXISTS, uid, IAM_NO_USER);
-	if (e != IAM_OK)
-		return e;
+	db_bind_str(st, description);
 	db_bind_str(st, gid);
-	db_bind_str(st, uid);
-	e = db_run_touching(st, IAM_IN_GROUP);
-	return e != IAM_OK
-		? e
-		: changes_add(store_changes(w),
-			  &(struct change){
-				  .kind = CHANGE_MEMBER, .id = gid, .other = uid});
+	return db_run_touching(st, IAM_NO_GROUP);
+}
+
+enum iam_err store_group_delete(struct db *w, struct str gid)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_DELETE);
+	enum iam_err e;
+
+	db_bind_str(st, gid);
+	e = db_run_touching(st, IAM_NO_GROUP);
+	return e != IAM_OK ? e : store_note(w, CHANGE_GROUP_GONE, gid, STR_NONE);
 }

@@ -9,6 +9,11 @@
 #include "iamd/store/db.h"
 #include "iamd/store/store.h"
 
+static inline struct str store_or_empty(struct str s)
+{
+	return s.ptr == NULL ? STR("") : s;
+}
+
 /* ---- migrate.c ---- */
 
 /*
@@ -34,6 +39,19 @@ MUST_CHECK enum iam_err store_is_bootstrapped(struct db *db, bool *ret_is);
 MUST_CHECK enum iam_err store_exists(struct db *db, enum stmt_id id, struct str key,
 	enum iam_err none);
 
+/* ---- changes.c ---- */
+
+/* A change of the model that is no grant. */
+MUST_CHECK enum iam_err store_note(struct db *w, enum change_kind kind, struct str id,
+	struct str other);
+
+/* ---- groups.c, acls.c, grants.c: rows ---- */
+
+/* Each steps through rows until row() says stop. */
+MUST_CHECK enum iam_err store_group_rows(struct db_stmt *st, group_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_acl_rows(struct db_stmt *st, acl_row_fn *row, void *ctx);
+enum iam_action store_col_action(const struct db_stmt *st, int column);
+
 /* ---- search.c ---- */
 
 /*
@@ -52,6 +70,9 @@ MUST_CHECK enum iam_err store_search_users(struct db *db, const struct user_quer
 	user_row_fn *row, void *ctx);
 
 /* ---- users.c: rows of USER_COLUMNS ---- */
+
+/* Copies *s into the arena; an absent string stays absent. False when there is no memory. */
+bool store_keep(struct arena *a, struct str *s);
 
 /* Strings point into the statement: valid until its next step. */
 void store_user_row(const struct db_stmt *st, struct user *ret_user);

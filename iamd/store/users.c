@@ -93,8 +93,7 @@ enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx,
 	return db_result(st, IAM_OK);
 }
 
-/* False when there is no memory; an absent string stays absent. */
-static bool keep(struct arena *a, struct str *s)
+bool store_keep(struct arena *a, struct str *s)
 {
 	if (s->ptr == NULL)
 		return true;
@@ -112,9 +111,9 @@ enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid,
 	if (db_step(st) != DB_ROW)
 		return db_result(st, IAM_NO_USER);
 	store_user_row(st, &user);
-	if (!keep(a, &user.uid) || !keep(a, &user.description) ||
-		!keep(a, &user.provider_id) || !keep(a, &user.password_hash) ||
-		!keep(a, &user.public_key))
+	if (!store_keep(a, &user.uid) || !store_keep(a, &user.description) ||
+		!store_keep(a, &user.provider_id) || !store_keep(a, &user.password_hash) ||
+		!store_keep(a, &user.public_key))
 		return IAM_NO_MEMORY;
 	*ret_user = user;
 	return IAM_OK;
@@ -128,7 +127,7 @@ static enum iam_err list_all(struct db *db, const struct user_query *query,
 	int64_t n_rows = 0;
 	bool stopped = false;
 
-	db_bind_str(st, query->after.ptr == NULL ? STR("") : query->after);
+	db_bind_str(st, store_or_empty(query->after));
 	db_bind_i64(st, query->limit);
 	return store_user_rows(st, row, ctx, &n_rows, &stopped);
 }
@@ -232,15 +231,10 @@ static void free_text(char **text)
 
 #define TEXT_AUTO __attribute__((cleanup(free_text)))
 
-static struct str or_empty(struct str s)
-{
-	return s.ptr == NULL ? STR("") : s;
-}
-
 static enum iam_err insert(struct db *w, const struct user *u)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_USER_ADD);
-	struct str description = or_empty(u->description);
+	struct str description = store_or_empty(u->description);
 	TEXT_AUTO char *folded = folded_new(description);
 
 	if (folded == NULL)
@@ -250,7 +244,7 @@ static enum iam_err insert(struct db *w, const struct user *u)
 	db_bind_str(st, description);
 	db_bind_str(st, (struct str){.ptr = folded, .len = description.len});
 	db_bind_str(st, str_c(provider_type_name(u->provider_type)));
-	db_bind_str(st, or_empty(u->provider_id));
+	db_bind_str(st, store_or_empty(u->provider_id));
 	db_bind_str(st, u->password_hash);
 	db_bind_str(st, u->public_key);
 	db_bind_bool(st, u->enabled);
@@ -426,7 +420,6 @@ enum iam_err store_user_delete(struct db *w, struct str uid)
 	if (e == IAM_OK)
 		e = note_uid(w, (struct change){.kind = CHANGE_SESSION_GONE}, uid);
 	if (e == IAM_OK && linked == IAM_OK)
-		e = changes_add(store_changes(w),
-			&(struct change){.kind = CHANGE_USER_LINKS_GONE, .id = uid});
+		e = store_note(w, CHANGE_USER_LINKS_GONE, uid, STR_NONE);
 	return e;
 }
