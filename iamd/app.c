@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "iamd/api/await.h"
 #include "iamd/api/pipeline.h"
 #include "iamd/api/routes.h"
 #include "iamd/api/write_batch.h"
@@ -258,6 +259,16 @@ static enum iam_err start_lanes(struct app *a, struct iam_error *err)
 		: iam_error_set(err, IAM_INTERNAL, "cannot start the worker threads");
 }
 
+static enum iam_err start_await(struct app *a, struct iam_error *err)
+{
+	PUBLISH_SCOPE(a->svc.publisher, scope);
+
+	a->svc.await = await_new(scope.root->revision);
+	return a->svc.await != NULL
+		? IAM_OK
+		: iam_error_set(err, IAM_INTERNAL, "cannot start the waiting thread");
+}
+
 static enum iam_err start_state(struct app *a, struct iam_error *err)
 {
 	struct app_key_paths paths;
@@ -295,6 +306,8 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 		e = open_store(a, err);
 	if (e == IAM_OK)
 		e = start_state(a, err);
+	if (e == IAM_OK)
+		e = start_await(a, err);
 	if (e == IAM_OK)
 		e = start_lanes(a, err);
 	if (e != IAM_OK)
@@ -360,8 +373,11 @@ void app_stop(struct app *a)
 	app_maintenance_stop(a);
 	if (a->svc.lanes != NULL)
 		lanes_stop(a->svc.lanes);
+	if (a->svc.await != NULL)
+		await_stop(a->svc.await);
 	if (a->svc.server != NULL)
 		server_free(a->svc.server);
+	await_free(a->svc.await);
 	lanes_free(a->svc.lanes); /* the loops, which submit to them, have ended */
 	router_free(a->svc.router);
 	if (a->svc.publisher != NULL) {

@@ -29,6 +29,9 @@ struct decision decide(struct req *r, const struct root *root, struct str uid, s
  */
 MUST_CHECK enum iam_err decide_may_ask(const struct req *r, const struct root *root, struct str uid);
 
+/* X-Iam-At-Least: N, or 0 without it. IAM_BAD_REQUEST when malformed or repeated. */
+MUST_CHECK enum iam_err decide_at_least(const struct req *r, int64_t *ret_revision);
+
 /*
  * X-Iam-At-Least: N. IAM_OK with *ret_parked false: go on (absent, or reached already). *ret_parked
  * true: the request is suspended and `then` runs on the loop once the revision is there, or

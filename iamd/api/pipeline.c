@@ -132,26 +132,25 @@ static void go_to_lane(struct req *r, enum lane_id lane)
 	finish_on_lane(r);
 }
 
+void pipeline_run(struct req *r, req_fn *fn)
+{
+	enum iam_err e = fn(r, r->out);
+	enum lane_id lane = take_next_lane(r);
+
+	if (e != IAM_OK)
+		answer_error(r, r->out, e);
+	else if (lane != LANE_INLINE)
+		go_to_lane(r, lane);
+}
+
 static void run_handler(struct req *r, struct resp *out)
 {
-	enum lane_id lane = r->route->lane;
-	enum iam_err e;
-
 	r->out = out;
 	r->lane_fn = r->route->handler;
-	if (lane != LANE_INLINE) {
-		go_to_lane(r, lane);
-		return;
-	}
-	e = r->route->handler(r, out);
-	if (e != IAM_OK) {
-		take_next_lane(r);
-		answer_error(r, out, e);
-		return;
-	}
-	lane = take_next_lane(r);
-	if (lane != LANE_INLINE)
-		go_to_lane(r, lane);
+	if (r->route->lane != LANE_INLINE)
+		go_to_lane(r, r->route->lane);
+	else
+		pipeline_run(r, r->route->handler);
 }
 
 /* ---- the server's callbacks ---- */

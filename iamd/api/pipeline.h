@@ -12,4 +12,10 @@
 
 extern const struct server_ops pipeline_ops;
 
+/*
+ * Runs fn as the request's handler, on its loop: its error is answered, its hand-off followed. For a
+ * request that was suspended by other means than a lane.
+ */
+void pipeline_run(struct req *r, req_fn *fn);
+
 #endif

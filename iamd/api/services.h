@@ -15,11 +15,14 @@
 #include "iamd/store/store.h"
 #include "iamd/sys/lane.h"
 
+struct await;
+
 struct services {
 	struct store *store;
 	struct publisher *publisher;
 	struct lanes *lanes;
 	struct router *router;
+	struct await *await; /* who waits for a revision */
 	struct server
 		*server; /* set once it runs; handlers do not use it but for /metrics */
 	bool gateway;    /* api_access = gateway */

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "iamd/api/await.h"
 #include "iamd/store/changes.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
@@ -33,11 +34,13 @@ static enum iam_err finish(struct services *svc, struct db *w)
 	e = store_commit(w);
 	if (!publishes)
 		return e;
-	if (e == IAM_OK)
-		publish_install(svc->publisher);
-	else
+	if (e != IAM_OK) {
 		publish_abort(svc->publisher);
-	return e;
+		return e;
+	}
+	publish_install(svc->publisher);
+	await_published(svc->await, revision);
+	return IAM_OK;
 }
 
 void write_batch(void *ctx, struct lane_job **jobs, size_t n_jobs)
