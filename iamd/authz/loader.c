@@ -32,10 +32,14 @@ struct filling {
 	enum iam_err result; /* of the first row that failed */
 };
 
-static bool add_session(struct str uid, bool enabled, int64_t gen, bool raised, void *ctx)
+static bool add_session(struct str uid, bool enabled, int64_t gen, bool raised,
+	bool is_service, void *ctx)
 {
 	struct filling *f = ctx;
-	struct session session = {.enabled = enabled, .raised = raised, .gen = gen};
+	struct session session = {.enabled = enabled,
+		.raised = raised,
+		.is_service = is_service,
+		.gen = gen};
 
 	f->result = sessions_put(&f->edit, f->key, uid, &session);
 	return f->result == IAM_OK;

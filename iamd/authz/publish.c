@@ -269,8 +269,10 @@ static enum iam_err apply_change(struct publisher *p, const struct change *c,
 	bool *rebuild)
 {
 	struct str uid = {.ptr = c->uid, .len = c->uid_len};
-	struct session session = {
-		.enabled = c->enabled, .raised = c->raised, .gen = c->gen};
+	struct session session = {.enabled = c->enabled,
+		.raised = c->raised,
+		.is_service = c->is_service,
+		.gen = c->gen};
 
 	switch (c->kind) {
 	case CHANGE_SESSION:

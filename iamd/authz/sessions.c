@@ -1,7 +1,7 @@
 /*
  * sessions - what the published state knows of users and revoked tokens.
  *
- * Two persistent maps (pmap.h): uid -> enabled, raised, gen, and the set of revoked token
+ * Two persistent maps (pmap.h): uid -> enabled, raised, kind, gen, and the set of revoked token
  * digests. Whether a token is good is decided by the caller; this file only answers what
  * is known.
  *
@@ -25,6 +25,7 @@ struct session_record {
 	int64_t gen;
 	bool enabled;
 	bool raised;
+	bool is_service;
 	uint8_t uid_len;
 	char uid[]; /* not NUL-terminated */
 };
@@ -70,8 +71,10 @@ bool sessions_find(const struct root *root, struct str uid, struct session *ret_
 		match_uid, &uid);
 	if (r == NULL)
 		return false;
-	*ret_session = (struct session){
-		.enabled = r->enabled, .raised = r->raised, .gen = r->gen};
+	*ret_session = (struct session){.enabled = r->enabled,
+		.raised = r->raised,
+		.is_service = r->is_service,
+		.gen = r->gen};
 	return true;
 }
 
@@ -109,6 +112,7 @@ enum iam_err sessions_put(struct pmap_edit *e, const unsigned char *key, struct 
 	r->gen = session->gen;
 	r->enabled = session->enabled;
 	r->raised = session->raised;
+	r->is_service = session->is_service;
 	r->uid_len = (uint8_t)uid.len;
 	memcpy(r->uid, uid.ptr, uid.len);
 

@@ -15,6 +15,7 @@
 struct session {
 	bool enabled;
 	bool raised;
+	bool is_service; /* a service account; never changes while the account lives */
 	int64_t gen;
 };
 

@@ -16,7 +16,7 @@
 #include "iamd/store/store.h"
 
 enum change_kind {
-	CHANGE_SESSION,      /* a user is there with this enabled, gen, raised */
+	CHANGE_SESSION,      /* a user is there with this enabled, gen, raised, is_service */
 	CHANGE_SESSION_GONE, /* a user was deleted */
 	CHANGE_REVOKED,      /* a token digest was revoked until expires_at_s */
 	CHANGE_REVOKED_GONE, /* ... and has expired */
@@ -40,6 +40,7 @@ struct change {
 	uint8_t uid_len;
 	bool enabled;
 	bool raised;
+	bool is_service;
 	int64_t gen;
 	unsigned char digest[TOKEN_DIGEST_BYTES];
 	int64_t expires_at_s;

@@ -139,7 +139,7 @@ MUST_CHECK enum iam_err store_user_touch_login(struct db *w, struct str uid, int
 MUST_CHECK enum iam_err store_user_delete(struct db *w, struct str uid);
 
 /* Everything a session table needs, for start-up. */
-typedef bool session_row_fn(struct str uid, bool enabled, int64_t gen, bool raised, void *ctx);
+typedef bool session_row_fn(struct str uid, bool enabled, int64_t gen, bool raised, bool is_service, void *ctx);
 MUST_CHECK enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx);
 
 /* ---- groups ---- */

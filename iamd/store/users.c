@@ -168,7 +168,7 @@ enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx)
 
 	while (db_step(st) == DB_ROW) {
 		if (!row(db_col_str(st, 0), db_col_bool(st, 1), db_col_i64(st, 2),
-			    db_col_bool(st, 3), ctx))
+			    db_col_bool(st, 3), db_col_bool(st, 4), ctx))
 			return IAM_OK;
 	}
 	return db_result(st, IAM_OK);
@@ -185,31 +185,20 @@ static enum iam_err note_uid(struct db *w, struct change row, struct str uid)
 	return changes_add(store_changes(w), &row);
 }
 
-static enum iam_err note_session(struct db *w, struct str uid, bool enabled, int64_t gen,
-	bool raised)
-{
-	return note_uid(w,
-		(struct change){.kind = CHANGE_SESSION,
-			.enabled = enabled,
-			.gen = gen,
-			.raised = raised},
-		uid);
-}
-
-/* Runs a statement that ends in RETURNING enabled, gen, raised, and notes what it says. */
+/* Runs a statement that ends in RETURNING SESSION_COLUMNS, and notes what it says. */
 static enum iam_err run_session(struct db *w, struct db_stmt *st, struct str uid)
 {
-	bool enabled, raised;
-	int64_t gen;
+	struct change row = {.kind = CHANGE_SESSION};
 	enum iam_err e;
 
 	if (db_step(st) != DB_ROW)
 		return db_result(st, IAM_NO_USER);
-	enabled = db_col_bool(st, 0);
-	gen = db_col_i64(st, 1);
-	raised = db_col_bool(st, 2);
+	row.enabled = db_col_bool(st, 0);
+	row.gen = db_col_i64(st, 1);
+	row.raised = db_col_bool(st, 2);
+	row.is_service = db_col_bool(st, 3);
 	e = db_run(st);
-	return e != IAM_OK ? e : note_session(w, uid, enabled, gen, raised);
+	return e != IAM_OK ? e : note_uid(w, row, uid);
 }
 
 /* ---- adding ---- */
@@ -273,7 +262,13 @@ enum iam_err store_user_add(struct db *w, struct user *user)
 	if (e == IAM_OK)
 		e = store_search_feed(w, u.uid);
 	if (e == IAM_OK)
-		e = note_session(w, u.uid, u.enabled, u.gen, u.raised);
+		e = note_uid(w,
+			(struct change){.kind = CHANGE_SESSION,
+				.enabled = u.enabled,
+				.gen = u.gen,
+				.raised = u.raised,
+				.is_service = user_is_service(&u)},
+			u.uid);
 	if (e == IAM_OK)
 		*user = u;
 	return e;

@@ -27,6 +27,7 @@ struct stored_user {
 	bool enabled;
 	int64_t gen;
 	bool raised;
+	bool is_service;
 };
 
 /* One fact: a grant (rid, user or group, action) or a membership (rid NULL). */
@@ -77,7 +78,7 @@ enum iam_err store_revision(struct db *db, int64_t *ret_revision)
 enum iam_err store_sessions_each(struct db *db, session_row_fn *row, void *ctx)
 {
 	for (const struct stored_user *u = db->users; u != NULL && u->uid != NULL; u++)
-		if (!row(str_c(u->uid), u->enabled, u->gen, u->raised, ctx))
+		if (!row(str_c(u->uid), u->enabled, u->gen, u->raised, u->is_service, ctx))
 			break;
 	return IAM_OK;
 }

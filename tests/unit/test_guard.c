@@ -2,11 +2,11 @@
 #include "authz_fixture.h"
 #include "iamd/authz/guard.h"
 
-static const struct stored_user users[] = {{"root", true, 1, false},
-	{"rootoff", false, 2, false}, {"ops", true, 3, false},
-	{"opsread", true, 4, false}, {"helper", true, 5, false},
-	{"helperfull", true, 6, false}, {"plain", true, 7, false},
-	{"plainoff", false, 8, false}, {"late", true, 9, false}, {0}};
+static const struct stored_user users[] = {{"root", true, 1, false, false},
+	{"rootoff", false, 2, false, false}, {"ops", true, 3, false, false},
+	{"opsread", true, 4, false, false}, {"helper", true, 5, false, false},
+	{"helperfull", true, 6, false, false}, {"plain", true, 7, false, false},
+	{"plainoff", false, 8, false, false}, {"late", true, 9, false, false}, {0}};
 
 static const struct stored_fact facts[] = {
 	{"dcos:superuser", "superusers", NULL, IAM_FULL},

@@ -4,7 +4,7 @@
 #include "iamd/sys/thread.h"
 #include "torture.h"
 
-static const struct stored_user users[] = {{"alice", true, 1, false}, {0}};
+static const struct stored_user users[] = {{"alice", true, 1, false, false}, {0}};
 static const struct stored_fact facts_before[] = {
 	{"svc:a", NULL, "alice", IAM_READ}, {0}};
 static const struct stored_fact facts_after[] = {{"svc:b", NULL, "alice", IAM_READ}, {0}};
@@ -248,7 +248,7 @@ static void a_reload_of_the_configuration_alone_keeps_the_key_set(void **state)
 
 static void two_publishers_in_one_thread_do_not_disturb_each_other(void **state)
 {
-	static const struct stored_user other_users[] = {{"zoe", true, 50, false}, {0}};
+	static const struct stored_user other_users[] = {{"zoe", true, 50, false, false}, {0}};
 	struct state *s = *state;
 	struct db db = {.users = other_users};
 	unsigned freed = 0;

@@ -1,8 +1,8 @@
 /* test_sessions - lookups of users and revoked tokens in a published root. */
 #include "authz_fixture.h"
 
-static const struct stored_user users[] = {{"alice", true, 7, false},
-	{"bob", false, 8, true}, {"alice2", true, 9, false}, {0}};
+static const struct stored_user users[] = {{"alice", true, 7, false, false},
+	{"bob", false, 8, true, true}, {"alice2", true, 9, false, false}, {0}};
 
 struct state {
 	struct db db;
@@ -43,6 +43,7 @@ static void stored_users_are_found_with_what_is_stored(void **state)
 		assert_int_equal(found.gen, u->gen);
 		assert_int_equal(found.enabled, u->enabled);
 		assert_int_equal(found.raised, u->raised);
+		assert_int_equal(found.is_service, u->is_service);
 	}
 	assert_int_equal(sessions_count(scope.root), 3);
 }
@@ -90,11 +91,13 @@ static void a_change_replaces_and_a_deletion_removes(void **state)
 		change_gone("nobody")};
 	struct session found;
 
+	rows[0].is_service = true;
 	fixture_publish(s->p, &s->db, rows, 3, 4);
 	PUBLISH_SCOPE(s->p, scope);
 	assert_true(sessions_find(scope.root, STR("alice"), &found));
 	assert_int_equal(found.gen, 20);
 	assert_false(found.enabled);
+	assert_true(found.is_service);
 	assert_false(sessions_find(scope.root, STR("bob"), &found));
 	assert_int_equal(sessions_count(scope.root), 2);
 }

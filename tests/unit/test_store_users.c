@@ -66,7 +66,7 @@ static void every_raise_takes_a_fresh_generation_and_is_noted(void **state)
 	tx_begin(&f);
 	assert_ok(user_add(&f, "u", ""));
 	assert_int_equal(last_change(&f)->kind, CHANGE_SESSION);
-	assert_false(last_change(&f)->raised);
+	assert_false(last_change(&f)->raised || last_change(&f)->is_service);
 	seen = last_change(&f)->gen;
 	for (int step = 0; step < 4; step++) {
 		const struct change *c;
@@ -89,6 +89,7 @@ static void every_raise_takes_a_fresh_generation_and_is_noted(void **state)
 		assert_int_equal(c->kind, CHANGE_SESSION);
 		assert_true(c->gen > seen && c->raised && c->enabled == (step < 3));
 		assert_true(c->uid_len == 1 && c->uid[0] == 'u');
+		assert_int_equal(c->is_service, step >= 1);
 		seen = c->gen;
 	}
 	assert_ok(store_user_set_enabled(f.w, STR("u"), true));
@@ -455,11 +456,12 @@ static void pages_of_few_and_many_matches_are_complete(void **state)
 }
 
 static bool count_session(struct str uid, bool enabled, int64_t gen, bool raised,
-	void *ctx)
+	bool is_service, void *ctx)
 {
 	size_t *n = ctx;
 
 	assert_true(uid.len == 5 && gen > 0 && !raised && enabled);
+	assert_int_equal(is_service, uid.ptr[4] == '3');
 	return ++*n != 5;
 }
 
@@ -473,9 +475,12 @@ static void sessions_are_told_until_enough(void **state)
 	tx_begin(&f);
 	for (int i = 0; i < 9; i++) {
 		char uid[16];
+		struct user u = {.enabled = true};
 
 		(void)snprintf(uid, sizeof(uid), "u%04d", i);
-		assert_ok(user_add(&f, uid, ""));
+		u.uid = str_c(uid);
+		u.public_key = i == 3 ? STR("pem") : STR_NONE;
+		assert_ok(store_user_add(f.w, &u));
 	}
 	tx_commit(&f);
 	assert_ok(store_sessions_each(store_reader(f.store), count_session, &n));
