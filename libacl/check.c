@@ -16,22 +16,6 @@ static uint32_t find(const struct map *map, struct str id)
 	return map_find(map, id, map_hash(&map->seed, id));
 }
 
-/* The actions granted to exactly this subject on exactly this resource. */
-static uint64_t granted(const struct iam_snapshot *s, enum iam_subject kind,
-	uint32_t subject, uint32_t resource)
-{
-	uint64_t key = grant_key(kind, subject, resource);
-	size_t at;
-
-	if ((s->sieves[resource] & sieve_bit(kind, subject)) == 0)
-		return 0;
-	at = grant_hash(key) & (s->grants_cap - 1);
-	for (; s->grants[at] != 0; at = (at + 1) & (s->grants_cap - 1))
-		if ((s->grants[at] & ~(uint64_t)GRANT_ACTIONS) == key)
-			return s->grants[at] & GRANT_ACTIONS;
-	return 0;
-}
-
 /* Is one of these actions granted on the resource to one of the groups? */
 struct question {
 	const struct iam_snapshot *s;

@@ -137,6 +137,44 @@ static inline void naive_grant(struct naive *n, struct iam_model *m, int rid, bo
 		n->user_grant[rid][subject][action] = true;
 }
 
+static inline void naive_tell_grants(const struct naive *n, struct iam_model *m,
+	struct naive *copy)
+{
+	for (int i = 0; i < NAIVE_MAX * NAIVE_MAX * IAM_ACTION_COUNT; i++) {
+		int rid = i % NAIVE_MAX;
+		int who = i / NAIVE_MAX % NAIVE_MAX;
+		int action = i / NAIVE_MAX / NAIVE_MAX;
+
+		if (n->user_grant[rid][who][action])
+			naive_grant(copy, m, rid, false, who, action);
+		if (n->group_grant[rid][who][action])
+			naive_grant(copy, m, rid, true, who, action);
+	}
+}
+
+/* A snapshot of just these facts, or NULL. */
+static inline struct iam_snapshot *naive_freeze(const struct naive *n)
+{
+	struct iam_model *m = iam_model_new();
+	struct iam_snapshot *s = NULL;
+	struct naive copy = {0};
+
+	if (m == NULL)
+		return NULL;
+	for (int g = 0; g < NAIVE_MAX; g++)
+		for (int i = 0; i < NAIVE_MAX; i++) {
+			if (n->member[g][i])
+				naive_member(&copy, m, g, i);
+			if (n->nested[g][i])
+				naive_nest(&copy, m, g, i);
+		}
+	naive_tell_grants(n, m, &copy);
+	if (iam_snapshot_build(m, &s) != IAM_OK)
+		s = NULL;
+	iam_model_free(m);
+	return s;
+}
+
 /* Is this the resource of number *ctx? */
 static inline bool naive_pick(struct str rid, void *ctx)
 {

@@ -10,65 +10,11 @@
 #include <cmocka.h>
 
 #include "iam/acl.h"
-#include "libacl/base/str.h"
 #include "libacl/closure.h"
+#include "tests/unit/acl_fixture.h"
 #include "tests/unit/torture.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-/*
- * One word of a model in text: member:u@g nest:sub@g group:g resource:rid ugrant:u:action:rid
- * ggrant:g:action:rid.
- */
-static enum iam_err tell(struct iam_model *m, struct str word)
-{
-	struct str rest = word;
-	struct str verb = str_split(&rest, ':');
-	enum iam_action action;
-	struct str who;
-	enum iam_err e;
-
-	if (str_eq_c(verb, "member") || str_eq_c(verb, "nest")) {
-		who = str_split(&rest, '@');
-		return str_eq_c(verb, "member") ? iam_model_add_member(m, rest, who)
-						: iam_model_add_subgroup(m, rest, who);
-	}
-	if (str_eq_c(verb, "group"))
-		return iam_model_add_group(m, rest);
-	if (str_eq_c(verb, "resource"))
-		return iam_model_add_resource(m, rest);
-	who = str_split(&rest, ':');
-	e = iam_action_parse(str_split(&rest, ':'), &action);
-	if (e != IAM_OK)
-		return e;
-	return iam_model_add_grant(m, rest,
-		str_eq_c(verb, "ugrant") ? IAM_SUBJECT_USER : IAM_SUBJECT_GROUP, who,
-		action);
-}
-
-static struct iam_snapshot *freeze(const char *text)
-{
-	struct iam_model *m = iam_model_new();
-	struct iam_snapshot *s = NULL;
-	struct str rest = str_c(text);
-
-	assert_non_null(m);
-	while (rest.ptr != NULL) {
-		struct str word = str_split(&rest, ' ');
-
-		if (word.len > 0)
-			assert_int_equal(tell(m, word), IAM_OK);
-	}
-	assert_int_equal(iam_snapshot_build(m, &s), IAM_OK);
-	iam_model_free(m);
-	return s;
-}
-
-static bool allowed(const struct iam_snapshot *s, const char *uid, const char *rid,
-	enum iam_action action)
-{
-	return iam_check(s, str_c(uid), str_c(rid), action) == IAM_ALLOW;
-}
 
 static const struct {
 	const char *name;
@@ -350,35 +296,6 @@ static void a_snapshot_outlives_and_ignores_its_model(void **state)
 	assert_true(allowed(two, "v", "a", IAM_READ));
 	iam_snapshot_free(one);
 	iam_snapshot_free(two);
-}
-
-/* Groups 0 in 1 in 2 ... in depth - 1, in themselves again if it is a cycle; "u" is in 0. */
-static struct iam_snapshot *chain(int depth, bool cycle, const char *top_rid)
-{
-	struct iam_model *m = iam_model_new();
-	struct iam_snapshot *s = NULL;
-	char sub[16];
-	char top[16];
-
-	for (int i = 0; i + 1 < depth; i++) {
-		(void)snprintf(sub, sizeof(sub), "%d", i);
-		(void)snprintf(top, sizeof(top), "%d", i + 1);
-		assert_int_equal(iam_model_add_subgroup(m, str_c(top), str_c(sub)),
-			IAM_OK);
-	}
-	(void)snprintf(top, sizeof(top), "%d", depth - 1);
-	if (cycle)
-		assert_int_equal(iam_model_add_subgroup(m, STR("0"), str_c(top)), IAM_OK);
-	assert_int_equal(iam_model_add_member(m, STR("0"), STR("u")), IAM_OK);
-	assert_int_equal(iam_model_add_grant(m, str_c(top_rid), IAM_SUBJECT_GROUP,
-				 str_c(top), IAM_READ),
-		IAM_OK);
-	assert_int_equal(iam_model_add_grant(m, STR("decoy"), IAM_SUBJECT_USER, STR("u"),
-				 IAM_READ),
-		IAM_OK);
-	assert_int_equal(iam_snapshot_build(m, &s), IAM_OK);
-	iam_model_free(m);
-	return s;
 }
 
 static void deep_nesting_and_long_cycles_are_followed(void **state)
