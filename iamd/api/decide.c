@@ -69,6 +69,34 @@ enum iam_err decide_revision_header(struct req *r, struct resp *out, int64_t rev
 	return resp_header(out, "X-Iam-Revision", sb_str(&sb));
 }
 
+enum iam_err decide_param(struct req *r, const char *name, struct str *ret,
+	unsigned *ret_count)
+{
+	struct str rest = r->query;
+	struct str found = STR_NONE;
+	unsigned count = 0;
+	enum iam_err e = IAM_OK;
+
+	while (rest.ptr != NULL) {
+		struct str value = str_split(&rest, '&');
+		struct str key = str_split(&value, '=');
+
+		if (req_percent_decode(r->arena, key, false, &key) != IAM_OK ||
+			!str_eq_c(key, name))
+			continue;
+		if (count++ == 0)
+			e = req_percent_decode(r->arena, value, false, &found);
+	}
+	if (ret_count != NULL)
+		*ret_count = count;
+	if (e == IAM_NO_MEMORY)
+		return e;
+	if (count != 1 || e != IAM_OK || found.len == 0)
+		return IAM_MISSING_QUERY_DECISION;
+	*ret = found;
+	return IAM_OK;
+}
+
 enum iam_err decide_at_least(const struct req *r, int64_t *ret_revision)
 {
 	struct str text = req_header(r, "X-Iam-At-Least");
@@ -91,8 +119,7 @@ static enum iam_err is_too_late(struct req *r, struct resp *out)
 
 static void go_on(struct req *r)
 {
-	r->on_loop = NULL;
-	pipeline_run(r, r->result == IAM_OK ? r->lane_fn : is_too_late);
+	pipeline_come_back(r, r->result == IAM_OK ? r->lane_fn : is_too_late);
 }
 
 enum iam_err decide_await(struct req *r, req_fn *then, bool *ret_parked)

@@ -29,6 +29,15 @@ struct decision decide(struct req *r, const struct root *root, struct str uid, s
  */
 MUST_CHECK enum iam_err decide_may_ask(const struct req *r, const struct root *root, struct str uid);
 
+/*
+ * A query parameter of a question, decoded once; '+' is an ordinary character, since no id holds
+ * white space, so that an unencoded id is read as it stands. *ret_count (may be NULL): how many
+ * instances there are. IAM_MISSING_QUERY_DECISION unless there is exactly one that decodes and is
+ * not empty; *ret is untouched then. IAM_NO_MEMORY.
+ */
+MUST_CHECK enum iam_err decide_param(struct req *r, const char *name, struct str *ret,
+	unsigned *ret_count);
+
 /* X-Iam-At-Least: N, or 0 without it. IAM_BAD_REQUEST when malformed or repeated. */
 MUST_CHECK enum iam_err decide_at_least(const struct req *r, int64_t *ret_revision);
 

@@ -19,6 +19,9 @@ extern const struct json_schema login_schema, revoke_schema;
 req_fn api_jwks, api_providers, api_no_providers, api_uiconfig, api_openapi;
 req_fn api_health_live, api_health_ready, api_metrics;
 
+/* policyquery.c, auth_check.c */
+req_fn api_policyquery, api_auth_check;
+
 /* users.c (reading), users_write.c, groups.c, permissions.c */
 req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;
 req_fn api_user_groups, api_user_permissions;

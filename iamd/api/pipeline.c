@@ -132,7 +132,7 @@ static void go_to_lane(struct req *r, enum lane_id lane)
 	finish_on_lane(r);
 }
 
-void pipeline_run(struct req *r, req_fn *fn)
+static void run_on_loop(struct req *r, req_fn *fn)
 {
 	enum iam_err e = fn(r, r->out);
 	enum lane_id lane = take_next_lane(r);
@@ -150,7 +150,16 @@ static void run_handler(struct req *r, struct resp *out)
 	if (r->route->lane != LANE_INLINE)
 		go_to_lane(r, r->route->lane);
 	else
-		pipeline_run(r, r->route->handler);
+		run_on_loop(r, r->route->handler);
+}
+
+void pipeline_come_back(struct req *r, req_fn *fn)
+{
+	r->on_loop = NULL;
+	if (is_still_good(r))
+		run_on_loop(r, fn);
+	else
+		answer_error(r, r->out, IAM_UNAUTHENTICATED);
 }
 
 /* ---- the server's callbacks ---- */

@@ -13,9 +13,9 @@
 extern const struct server_ops pipeline_ops;
 
 /*
- * Runs fn as the request's handler, on its loop: its error is answered, its hand-off followed. For a
- * request that was suspended by other means than a lane.
+ * For a request that comes back to its loop without having been on a lane: runs fn as its handler,
+ * unless its caller's tokens ended meanwhile (401). Its error is answered, its hand-off followed.
  */
-void pipeline_run(struct req *r, req_fn *fn);
+void pipeline_come_back(struct req *r, req_fn *fn);
 
 #endif

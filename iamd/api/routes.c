@@ -35,6 +35,8 @@ const struct route routes_table[] = {
 { HTTP_DELETE, P "/users/{uid}/tokens",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_tokens_end },
 { HTTP_GET,    P "/users/{uid}/groups",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_groups },
 { HTTP_GET,    P "/users/{uid}/permissions",    AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_permissions },
+/* decisions; the handler decides who may ask about whom */
+{ HTTP_GET,    P "/internal/policyquery",       AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_policyquery },
 /* what clients ask about the service */
 { HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
 { HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },
