@@ -28,14 +28,19 @@ static void group_row(const struct db_stmt *st, struct group *ret_group)
 	*ret_group = g;
 }
 
-enum iam_err store_group_rows(struct db_stmt *st, group_row_fn *row, void *ctx)
+enum iam_err store_group_rows(struct db_stmt *st, void *sink, struct store_told *told)
 {
+	const struct group_sink *to = sink;
+
 	while (db_step(st) == DB_ROW) {
 		struct group group;
 
 		group_row(st, &group);
-		if (!row(&group, ctx))
+		told->n++;
+		if (!to->row(&group, to->ctx)) {
+			told->stopped = true;
 			return IAM_OK;
+		}
 	}
 	return db_result(st, IAM_OK);
 }
@@ -56,28 +61,51 @@ enum iam_err store_group_get(struct db *db, struct arena *a, struct str gid,
 	return IAM_OK;
 }
 
+static enum iam_err list_all(struct db *db, const struct page_query *query,
+	struct group_sink *sink)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_GROUP_LIST);
+	struct store_told told = {0};
+
+	db_bind_str(st, store_or_empty(query->after));
+	db_bind_i64(st, query->limit);
+	return store_group_rows(st, sink, &told);
+}
+
 enum iam_err store_group_list(struct db *db, const struct page_query *query,
 	group_row_fn *row, void *ctx)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_GROUP_LIST);
+	struct group_sink sink = {.row = row, .ctx = ctx};
 
 	assert(query->limit > 0);
-	db_bind_str(st, store_or_empty(query->after));
-	db_bind_i64(st, query->limit);
-	return store_group_rows(st, row, ctx);
+	if (query->q.len == 0)
+		return list_all(db, query, &sink);
+	return store_search(db, STORE_SEARCH_GROUP, query, store_group_rows, &sink);
 }
 
 /* ---- changing ---- */
 
-enum iam_err store_group_add(struct db *w, const struct group *group)
+static enum iam_err insert(struct db *w, const struct group *group)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_ADD);
-	enum iam_err e;
+	struct str description = store_or_empty(group->description);
+	STORE_TEXT_AUTO char *folded = store_search_folded_new(description);
 
+	if (folded == NULL)
+		return IAM_NO_MEMORY;
 	db_bind_str(st, group->gid);
-	db_bind_str(st, store_or_empty(group->description));
+	db_bind_str(st, description);
+	db_bind_str(st, (struct str){.ptr = folded, .len = description.len});
 	db_bind_str(st, str_c(provider_type_name(group->provider_type)));
-	e = db_run_touching(st, IAM_GROUP_EXISTS);
+	return db_run_touching(st, IAM_GROUP_EXISTS);
+}
+
+enum iam_err store_group_add(struct db *w, const struct group *group)
+{
+	enum iam_err e = insert(w, group);
+
+	if (e == IAM_OK)
+		e = store_search_feed(w, STORE_SEARCH_GROUP, group->gid);
 	return e != IAM_OK ? e : store_note(w, CHANGE_GROUP, group->gid, STR_NONE);
 }
 
@@ -85,18 +113,34 @@ enum iam_err store_group_set_description(struct db *w, struct str gid,
 	struct str description)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_SET_DESCRIPTION);
+	STORE_TEXT_AUTO char *folded = store_search_folded_new(description);
+	enum iam_err e;
 
+	if (folded == NULL)
+		return IAM_NO_MEMORY;
+	e = store_search_forget(w, STORE_SEARCH_GROUP, gid);
+	if (e != IAM_OK)
+		return e;
 	db_bind_str(st, description);
+	db_bind_str(st, (struct str){.ptr = folded, .len = description.len});
+	db_bind_str(st, gid);
+	e = db_run_touching(st, IAM_NO_GROUP);
+	return e != IAM_OK ? e : store_search_feed(w, STORE_SEARCH_GROUP, gid);
+}
+
+static enum iam_err delete_row(struct db *w, struct str gid)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_DELETE);
+
 	db_bind_str(st, gid);
 	return db_run_touching(st, IAM_NO_GROUP);
 }
 
 enum iam_err store_group_delete(struct db *w, struct str gid)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_GROUP_DELETE);
-	enum iam_err e;
+	enum iam_err e = store_search_forget(w, STORE_SEARCH_GROUP, gid);
 
-	db_bind_str(st, gid);
-	e = db_run_touching(st, IAM_NO_GROUP);
+	if (e == IAM_OK)
+		e = delete_row(w, gid);
 	return e != IAM_OK ? e : store_note(w, CHANGE_GROUP_GONE, gid, STR_NONE);
 }

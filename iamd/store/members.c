@@ -84,20 +84,18 @@ struct members {
 	bool effective;
 	struct str after;
 	int64_t limit;
-	user_row_fn *row;
-	void *ctx;
+	struct user_sink sink;
 };
 
-static enum iam_err tell(struct db_stmt *st, const struct members *q)
+static enum iam_err tell(struct db_stmt *st, struct members *q)
 {
-	int64_t n_rows = 0;
-	bool stopped = false;
+	struct store_told told = {0};
 
-	return store_user_rows(st, q->row, q->ctx, &n_rows, &stopped);
+	return store_user_rows(st, &q->sink, &told);
 }
 
 /* Regular users who are members themselves: the key of the memberships is in their order. */
-static enum iam_err tell_direct(const struct members *q)
+static enum iam_err tell_direct(struct members *q)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(q->db, STMT_MEMBER_DIRECT_REGULAR);
 
@@ -122,7 +120,7 @@ static enum iam_err count(const struct members *q, int64_t *ret_count)
 	return IAM_OK;
 }
 
-static enum iam_err tell_few(const struct members *q)
+static enum iam_err tell_few(struct members *q)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(q->db, STMT_MEMBER_FEW);
 
@@ -135,7 +133,7 @@ static enum iam_err tell_few(const struct members *q)
 }
 
 /* So many members that the users in order are asked one by one, until the page is full. */
-static enum iam_err walk(const struct members *q)
+static enum iam_err walk(struct members *q)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(q->db,
 		q->service ? STMT_MEMBER_WALK_SERVICE : STMT_MEMBER_WALK_REGULAR);
@@ -147,7 +145,7 @@ static enum iam_err walk(const struct members *q)
 	return tell(st, q);
 }
 
-static enum iam_err members_in_view(const struct members *q)
+static enum iam_err members_in_view(struct members *q)
 {
 	int64_t n = 0;
 	enum iam_err e = count(q, &n);
@@ -166,8 +164,7 @@ enum iam_err store_group_members(struct db *db, struct str gid, bool service,
 		.effective = effective,
 		.after = store_or_empty(query->after),
 		.limit = query->limit,
-		.row = row,
-		.ctx = ctx};
+		.sink = {.row = row, .ctx = ctx}};
 	enum iam_err e;
 
 	assert(query->limit > 0);
@@ -183,6 +180,14 @@ enum iam_err store_group_members(struct db *db, struct str gid, bool service,
 
 /* ---- groups in groups, groups of a user ---- */
 
+static enum iam_err tell_groups(struct db_stmt *st, group_row_fn *row, void *ctx)
+{
+	struct group_sink sink = {.row = row, .ctx = ctx};
+	struct store_told told = {0};
+
+	return store_group_rows(st, &sink, &told);
+}
+
 static enum iam_err subgroups_direct(struct db *db, struct str gid,
 	const struct page_query *query, group_row_fn *row, void *ctx)
 {
@@ -191,7 +196,7 @@ static enum iam_err subgroups_direct(struct db *db, struct str gid,
 	db_bind_str(st, gid);
 	db_bind_str(st, store_or_empty(query->after));
 	db_bind_i64(st, query->limit);
-	return store_group_rows(st, row, ctx);
+	return tell_groups(st, row, ctx);
 }
 
 static enum iam_err subgroups_effective(struct db *db, struct str gid,
@@ -203,7 +208,7 @@ static enum iam_err subgroups_effective(struct db *db, struct str gid,
 	db_bind_bool(st, true);
 	db_bind_str(st, store_or_empty(query->after));
 	db_bind_i64(st, query->limit);
-	return store_group_rows(st, row, ctx);
+	return tell_groups(st, row, ctx);
 }
 
 enum iam_err store_subgroups(struct db *db, struct str gid, bool effective,
@@ -221,5 +226,5 @@ enum iam_err store_user_groups(struct db *db, struct str uid, bool effective,
 		db_use(db, effective ? STMT_USER_GROUPS_EFFECTIVE : STMT_USER_GROUPS);
 
 	db_bind_str(st, uid);
-	return store_group_rows(st, row, ctx);
+	return tell_groups(st, row, ctx);
 }

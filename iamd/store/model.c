@@ -6,13 +6,16 @@
  */
 #include "iamd/store/store_impl.h"
 
-static enum iam_err load_groups(struct db *db, struct iam_model *m)
+typedef enum iam_err name_fn(struct iam_model *m, struct str name);
+
+static enum iam_err load_names(struct db *db, struct iam_model *m, enum stmt_id id,
+	name_fn *add)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_GROUP_LIST_IDS);
+	DB_STMT_AUTO struct db_stmt *st = db_use(db, id);
 	enum iam_err e = IAM_OK;
 
 	while (e == IAM_OK && db_step(st) == DB_ROW)
-		e = iam_model_add_group(m, db_col_str(st, 0));
+		e = add(m, db_col_str(st, 0));
 	return e != IAM_OK ? e : db_result(st, IAM_OK);
 }
 
@@ -43,8 +46,10 @@ static enum iam_err load_grants(struct db *db, struct iam_model *m, enum stmt_id
 
 static enum iam_err load_in_view(struct db *db, struct iam_model *m)
 {
-	enum iam_err e = load_groups(db, m);
+	enum iam_err e = load_names(db, m, STMT_GROUP_LIST_IDS, iam_model_add_group);
 
+	if (e == IAM_OK)
+		e = load_names(db, m, STMT_ACL_LIST_IDS, iam_model_add_resource);
 	if (e == IAM_OK)
 		e = load_pairs(db, m, STMT_NESTING_LIST, iam_model_add_subgroup);
 	if (e == IAM_OK)

@@ -1,14 +1,13 @@
 /*
- * search - finding users by a piece of text: exact, then prefix, then substring matches.
+ * search - finding users, groups and ACLs by a piece of text: exact, then prefix, then substring.
  *
- * Does: fold letter case, keep the trigram index in step with the users table, choose between the
+ * Does: fold letter case, keep the trigram indexes in step with their tables, choose between the
  * index (few matches: fetch and rank them) and a walk in byte order (many matches, or a text too
  * short for trigrams: stop when the page is full). Does not: rank by relevance.
  * Invariants: the text is always literal: it is bound, quoted for the index's query language, and
- * every row found is compared again byte by byte. Memory is bounded whatever the number of users.
+ * every row found is compared again byte by byte. Memory is bounded whatever the number of rows.
  */
-#include <assert.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "iamd/store/store_impl.h"
 #include "libacl/base/str.h"
@@ -22,15 +21,35 @@
 
 enum rank { RANK_EXACT, RANK_PREFIX, RANK_SUBSTRING, RANK_NONE };
 
+/* What can be searched; the statements of a column have the same parameters. */
+static const struct target {
+	enum stmt_id feed, forget, count, rank, few, walk, by_id;
+} targets[] = {
+	[STORE_SEARCH_REGULAR] = {STMT_SEARCH_USER_FEED, STMT_SEARCH_USER_FORGET,
+		STMT_SEARCH_USER_COUNT, STMT_SEARCH_USER_RANK, STMT_SEARCH_REGULAR_FEW,
+		STMT_SEARCH_REGULAR_WALK, STMT_USER_BY_ID},
+	[STORE_SEARCH_SERVICE] = {STMT_SEARCH_USER_FEED, STMT_SEARCH_USER_FORGET,
+		STMT_SEARCH_USER_COUNT, STMT_SEARCH_USER_RANK, STMT_SEARCH_SERVICE_FEW,
+		STMT_SEARCH_SERVICE_WALK, STMT_USER_BY_ID},
+	[STORE_SEARCH_GROUP] = {STMT_SEARCH_GROUP_FEED, STMT_SEARCH_GROUP_FORGET,
+		STMT_SEARCH_GROUP_COUNT, STMT_SEARCH_GROUP_RANK, STMT_SEARCH_GROUP_FEW,
+		STMT_SEARCH_GROUP_WALK, STMT_GROUP_BY_ID},
+	[STORE_SEARCH_ACL] = {STMT_SEARCH_ACL_FEED, STMT_SEARCH_ACL_FORGET,
+		STMT_SEARCH_ACL_COUNT, STMT_SEARCH_ACL_RANK, STMT_SEARCH_ACL_FEW,
+		STMT_SEARCH_ACL_WALK, STMT_ACL_BY_ID},
+};
+
 struct search {
 	struct db *db;
-	const struct user_query *query;
+	const struct target *target;
+	int64_t limit;
 	struct str folded;
 	struct str match; /* absent: too short for the index */
 	enum rank after_rank;
 	struct str after; /* "" from the start */
-	user_row_fn *row;
-	void *ctx;
+	store_rows_fn *rows;
+	void *sink;
+	struct store_told told;
 };
 
 /* ---- letter case ---- */
@@ -92,24 +111,40 @@ void store_search_fold(struct str text, char *out)
 	}
 }
 
+char *store_search_folded_new(struct str text)
+{
+	char *out = malloc(text.len + 1);
+
+	if (out != NULL)
+		store_search_fold(text, out);
+	return out;
+}
+
+void store_text_free(char **text)
+{
+	free(*text);
+}
+
 /* ---- the index ---- */
 
-static enum iam_err run_with_uid(struct db *w, enum stmt_id id, struct str uid)
+static enum iam_err run_with_key(struct db *w, enum stmt_id id, struct str key)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, id);
 
-	db_bind_str(st, uid);
+	db_bind_str(st, key);
 	return db_run(st);
 }
 
-enum iam_err store_search_feed(struct db *w, struct str uid)
+enum iam_err store_search_feed(struct db *w, enum store_search_target target,
+	struct str key)
 {
-	return run_with_uid(w, STMT_SEARCH_FEED, uid);
+	return run_with_key(w, targets[target].feed, key);
 }
 
-enum iam_err store_search_forget(struct db *w, struct str uid)
+enum iam_err store_search_forget(struct db *w, enum store_search_target target,
+	struct str key)
 {
-	return run_with_uid(w, STMT_SEARCH_FORGET, uid);
+	return run_with_key(w, targets[target].forget, key);
 }
 
 /* The text as one quoted phrase of the index's query language; a quote is doubled. */
@@ -135,7 +170,7 @@ static bool is_for_index(struct str folded)
 
 static enum iam_err count_matches(const struct search *s, int64_t *ret_count)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, STMT_SEARCH_COUNT);
+	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, s->target->count);
 
 	db_bind_str(st, s->match);
 	db_bind_i64(st, FEW + 1);
@@ -152,64 +187,56 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static enum iam_err ids_of_few(const struct search *s, int64_t ids[FEW], size_t *ret_n)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, STMT_SEARCH_FEW);
+	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, s->target->few);
 	size_t n = 0;
 
 	db_bind_str(st, s->match);
 	db_bind_str(st, s->folded);
-	db_bind_bool(st, s->query->service);
 	db_bind_i64(st, (int64_t)s->after_rank);
 	db_bind_str(st, s->after);
-	db_bind_i64(st, smaller(s->query->limit, FEW));
+	db_bind_i64(st, smaller(s->limit, FEW));
 	while (n < FEW && db_step(st) == DB_ROW)
 		ids[n++] = db_col_i64(st, 0);
 	*ret_n = n;
 	return db_result(st, IAM_OK);
 }
 
-static enum iam_err tell_few(const struct search *s)
+static enum iam_err tell_few(struct search *s)
 {
 	int64_t ids[FEW];
-	int64_t told = 0;
-	bool stopped = false;
 	size_t n = 0;
 	enum iam_err e = ids_of_few(s, ids, &n);
 
-	for (size_t i = 0; e == IAM_OK && !stopped && i < n; i++) {
-		DB_STMT_AUTO struct db_stmt *st = db_use(s->db, STMT_USER_BY_ID);
+	for (size_t i = 0; e == IAM_OK && !s->told.stopped && i < n; i++) {
+		DB_STMT_AUTO struct db_stmt *st = db_use(s->db, s->target->by_id);
 
 		db_bind_i64(st, ids[i]);
-		e = store_user_rows(st, s->row, s->ctx, &told, &stopped);
+		e = s->rows(st, s->sink, &s->told);
 	}
 	return e;
 }
 
 /* ---- the walk ---- */
 
-static enum iam_err walk_rank(const struct search *s, enum rank rank, int64_t *told,
-	bool *ret_stopped)
+static enum iam_err walk_rank(struct search *s, enum rank rank)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(s->db,
-		s->query->service ? STMT_SEARCH_WALK_SERVICE : STMT_SEARCH_WALK_REGULAR);
+	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, s->target->walk);
 
 	db_bind_str(st, rank == s->after_rank ? s->after : STR(""));
 	db_bind_i64(st, (int64_t)rank);
 	db_bind_str(st, s->folded);
-	db_bind_i64(st, s->query->limit - *told);
-	return store_user_rows(st, s->row, s->ctx, told, ret_stopped);
+	db_bind_i64(st, s->limit - s->told.n);
+	return s->rows(st, s->sink, &s->told);
 }
 
-static enum iam_err walk(const struct search *s)
+static enum iam_err walk(struct search *s)
 {
-	int64_t told = 0;
-	bool stopped = false;
-
 	for (enum rank rank = s->after_rank; rank < RANK_NONE; rank++) {
 		enum iam_err e;
 
-		if (stopped || told >= s->query->limit)
+		if (s->told.stopped || s->told.n >= s->limit)
 			break;
-		e = walk_rank(s, rank, &told, &stopped);
+		e = walk_rank(s, rank);
 		if (e != IAM_OK)
 			return e;
 	}
@@ -217,12 +244,12 @@ static enum iam_err walk(const struct search *s)
 }
 
 /*
- * The rank `after` was told at. A user that is gone, or no longer matches, cannot say; then the
- * search starts behind its uid at the first rank: some rows come twice, none is missed.
+ * The rank `after` was told at. A row that is gone, or no longer matches, cannot say; then the
+ * search starts behind its id at the first rank: some rows come twice, none is missed.
  */
 static enum iam_err rank_of_after(struct search *s)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, STMT_SEARCH_RANK);
+	DB_STMT_AUTO struct db_stmt *st = db_use(s->db, s->target->rank);
 	int64_t rank;
 
 	db_bind_str(st, s->after);
@@ -252,23 +279,24 @@ static enum iam_err search_in_view(struct search *s)
 	return n_matches <= FEW ? tell_few(s) : walk(s);
 }
 
-enum iam_err store_search_users(struct db *db, const struct user_query *query,
-	user_row_fn *row, void *ctx)
+enum iam_err store_search(struct db *db, enum store_search_target target,
+	const struct page_query *query, store_rows_fn *rows, void *sink)
 {
 	char folded[QUERY_MAX_BYTES];
 	char match[2 * QUERY_MAX_BYTES + 2];
 	struct search s = {.db = db,
-		.query = query,
+		.target = &targets[target],
+		.limit = query->limit,
 		.after_rank = RANK_EXACT,
-		.row = row,
-		.ctx = ctx};
+		.after = store_or_empty(query->after),
+		.rows = rows,
+		.sink = sink};
 	enum iam_err e;
 
 	if (query->q.len > sizeof(folded) || !str_is_utf8(query->q))
 		return IAM_BAD_DATA;
 	store_search_fold(query->q, folded);
 	s.folded = (struct str){.ptr = folded, .len = query->q.len};
-	s.after = query->after.ptr == NULL ? STR("") : query->after;
 	if (is_for_index(s.folded))
 		s.match = phrase_of(s.folded, match);
 	e = db_view_begin(db);

@@ -45,12 +45,37 @@ MUST_CHECK enum iam_err store_exists(struct db *db, enum stmt_id id, struct str 
 MUST_CHECK enum iam_err store_note(struct db *w, enum change_kind kind, struct str id,
 	struct str other);
 
-/* ---- groups.c, acls.c, grants.c: rows ---- */
+/* ---- rows ---- */
 
-/* Each steps through rows until row() says stop. */
-MUST_CHECK enum iam_err store_group_rows(struct db_stmt *st, group_row_fn *row, void *ctx);
-MUST_CHECK enum iam_err store_acl_rows(struct db_stmt *st, acl_row_fn *row, void *ctx);
+/* What became of the rows of a statement. */
+struct store_told {
+	int64_t n;    /* told */
+	bool stopped; /* the caller's row() wanted no more */
+};
+
+/* Steps through rows until the sink says stop. */
+typedef enum iam_err store_rows_fn(struct db_stmt *st, void *sink,
+	struct store_told *told);
+
+struct user_sink {
+	user_row_fn *row;
+	void *ctx;
+};
+struct group_sink {
+	group_row_fn *row;
+	void *ctx;
+};
+struct acl_sink {
+	acl_row_fn *row;
+	void *ctx;
+};
+/* Columns are USER_COLUMNS, GROUP_COLUMNS; rid, description. The sink is one of the above. */
+store_rows_fn store_user_rows, store_group_rows, store_acl_rows;
+
 enum iam_action store_col_action(const struct db_stmt *st, int column);
+
+/* Copies *s into the arena; an absent string stays absent. False when there is no memory. */
+bool store_keep(struct arena *a, struct str *s);
 
 /* ---- search.c ---- */
 
@@ -60,24 +85,26 @@ enum iam_action store_col_action(const struct db_stmt *st, int column);
  * `out` has room for text.len bytes.
  */
 void store_search_fold(struct str text, char *out);
+/* The same in new memory. NULL without memory. */
+char *store_search_folded_new(struct str text);
+#define STORE_TEXT_AUTO __attribute__((cleanup(store_text_free)))
+void store_text_free(char **text);
 
-/* Puts the stored user into the index, or takes it out; before it is changed or deleted. */
-MUST_CHECK enum iam_err store_search_feed(struct db *w, struct str uid);
-MUST_CHECK enum iam_err store_search_forget(struct db *w, struct str uid);
+enum store_search_target {
+	STORE_SEARCH_REGULAR, /* users: feeding and forgetting is the same for both */
+	STORE_SEARCH_SERVICE,
+	STORE_SEARCH_GROUP,
+	STORE_SEARCH_ACL
+};
 
-/* store_user_list() with q; ranked. */
-MUST_CHECK enum iam_err store_search_users(struct db *db, const struct user_query *query,
-	user_row_fn *row, void *ctx);
+/* Puts the stored row into the index, or takes it out; before it is changed or deleted. */
+MUST_CHECK enum iam_err store_search_feed(struct db *w, enum store_search_target target,
+	struct str key);
+MUST_CHECK enum iam_err store_search_forget(struct db *w, enum store_search_target target,
+	struct str key);
 
-/* ---- users.c: rows of USER_COLUMNS ---- */
-
-/* Copies *s into the arena; an absent string stays absent. False when there is no memory. */
-bool store_keep(struct arena *a, struct str *s);
-
-/* Strings point into the statement: valid until its next step. */
-void store_user_row(const struct db_stmt *st, struct user *ret_user);
-/* Steps through user rows until row() says stop; *n_rows is raised by the rows told. */
-MUST_CHECK enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx,
-	int64_t *n_rows, bool *ret_stopped);
+/* A page of rows that match query->q, ranked. Errors: IAM_BAD_DATA for a bad q. */
+MUST_CHECK enum iam_err store_search(struct db *db, enum store_search_target target,
+	const struct page_query *query, store_rows_fn *rows, void *sink);
 
 #endif

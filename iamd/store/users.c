@@ -7,7 +7,6 @@
  * searchable text takes the old one out of the index before and puts the new one in after.
  */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "iamd/store/store_impl.h"
@@ -54,7 +53,7 @@ enum user_column {
 	COL_RAISED
 };
 
-void store_user_row(const struct db_stmt *st, struct user *ret_user)
+static void user_row(const struct db_stmt *st, struct user *ret_user)
 {
 	struct user u = {
 		.uid = db_col_str(st, COL_UID),
@@ -77,16 +76,17 @@ void store_user_row(const struct db_stmt *st, struct user *ret_user)
 	*ret_user = u;
 }
 
-enum iam_err store_user_rows(struct db_stmt *st, user_row_fn *row, void *ctx,
-	int64_t *n_rows, bool *ret_stopped)
+enum iam_err store_user_rows(struct db_stmt *st, void *sink, struct store_told *told)
 {
+	const struct user_sink *to = sink;
+
 	while (db_step(st) == DB_ROW) {
 		struct user user;
 
-		store_user_row(st, &user);
-		(*n_rows)++;
-		if (!row(&user, ctx)) {
-			*ret_stopped = true;
+		user_row(st, &user);
+		told->n++;
+		if (!to->row(&user, to->ctx)) {
+			told->stopped = true;
 			return IAM_OK;
 		}
 	}
@@ -110,35 +110,40 @@ enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid,
 	db_bind_str(st, uid);
 	if (db_step(st) != DB_ROW)
 		return db_result(st, IAM_NO_USER);
-	store_user_row(st, &user);
+	user_row(st, &user);
 	if (!store_keep(a, &user.uid) || !store_keep(a, &user.description) ||
-		!store_keep(a, &user.provider_id) || !store_keep(a, &user.password_hash) ||
-		!store_keep(a, &user.public_key))
+		!store_keep(a, &user.provider_id) ||
+		!store_keep(a, &user.password_hash) || !store_keep(a, &user.public_key))
 		return IAM_NO_MEMORY;
 	*ret_user = user;
 	return IAM_OK;
 }
 
 static enum iam_err list_all(struct db *db, const struct user_query *query,
-	user_row_fn *row, void *ctx)
+	struct user_sink *sink)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(db,
 		query->service ? STMT_USER_LIST_SERVICE : STMT_USER_LIST_REGULAR);
-	int64_t n_rows = 0;
-	bool stopped = false;
+	struct store_told told = {0};
 
 	db_bind_str(st, store_or_empty(query->after));
 	db_bind_i64(st, query->limit);
-	return store_user_rows(st, row, ctx, &n_rows, &stopped);
+	return store_user_rows(st, sink, &told);
 }
 
 enum iam_err store_user_list(struct db *db, const struct user_query *query,
 	user_row_fn *row, void *ctx)
 {
+	struct user_sink sink = {.row = row, .ctx = ctx};
+
 	assert(query->limit > 0);
 	if (query->q.len == 0)
-		return list_all(db, query, row, ctx);
-	return store_search_users(db, query, row, ctx);
+		return list_all(db, query, &sink);
+	return store_search(db,
+		query->service ? STORE_SEARCH_SERVICE : STORE_SEARCH_REGULAR,
+		&(struct page_query){
+			.after = query->after, .limit = query->limit, .q = query->q},
+		store_user_rows, &sink);
 }
 
 enum iam_err store_user_any_regular(struct db *db, bool *ret_any)
@@ -203,28 +208,11 @@ static enum iam_err run_session(struct db *w, struct db_stmt *st, struct str uid
 
 /* ---- adding ---- */
 
-/* `text` folded, in memory the caller frees. NULL without memory. */
-static char *folded_new(struct str text)
-{
-	char *out = malloc(text.len + 1);
-
-	if (out != NULL)
-		store_search_fold(text, out);
-	return out;
-}
-
-static void free_text(char **text)
-{
-	free(*text);
-}
-
-#define TEXT_AUTO __attribute__((cleanup(free_text)))
-
 static enum iam_err insert(struct db *w, const struct user *u)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_USER_ADD);
 	struct str description = store_or_empty(u->description);
-	TEXT_AUTO char *folded = folded_new(description);
+	STORE_TEXT_AUTO char *folded = store_search_folded_new(description);
 
 	if (folded == NULL)
 		return IAM_NO_MEMORY;
@@ -260,7 +248,7 @@ enum iam_err store_user_add(struct db *w, struct user *user)
 	u.last_login_ms = 0;
 	e = insert(w, &u);
 	if (e == IAM_OK)
-		e = store_search_feed(w, u.uid);
+		e = store_search_feed(w, STORE_SEARCH_REGULAR, u.uid);
 	if (e == IAM_OK)
 		e = note_uid(w,
 			(struct change){.kind = CHANGE_SESSION,
@@ -280,19 +268,19 @@ enum iam_err store_user_set_description(struct db *w, struct str uid,
 	struct str description)
 {
 	DB_STMT_AUTO struct db_stmt *st = db_use(w, STMT_USER_SET_DESCRIPTION);
-	TEXT_AUTO char *folded = folded_new(description);
+	STORE_TEXT_AUTO char *folded = store_search_folded_new(description);
 	enum iam_err e;
 
 	if (folded == NULL)
 		return IAM_NO_MEMORY;
-	e = store_search_forget(w, uid);
+	e = store_search_forget(w, STORE_SEARCH_REGULAR, uid);
 	if (e != IAM_OK)
 		return e;
 	db_bind_str(st, description);
 	db_bind_str(st, (struct str){.ptr = folded, .len = description.len});
 	db_bind_str(st, uid);
 	e = db_run_touching(st, IAM_NO_USER);
-	return e != IAM_OK ? e : store_search_feed(w, uid);
+	return e != IAM_OK ? e : store_search_feed(w, STORE_SEARCH_REGULAR, uid);
 }
 
 static enum iam_err set_credential(struct db *w, enum stmt_id id, struct str uid,
@@ -407,7 +395,7 @@ enum iam_err store_user_delete(struct db *w, struct str uid)
 
 	if (linked != IAM_OK && linked != IAM_NOT_FOUND)
 		return linked;
-	e = store_search_forget(w, uid);
+	e = store_search_forget(w, STORE_SEARCH_REGULAR, uid);
 	if (e == IAM_OK)
 		e = delete_row(w, uid);
 	if (e == IAM_OK)

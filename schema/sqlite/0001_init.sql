@@ -51,18 +51,27 @@ CREATE TABLE deleted_users (
 	gen INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Substring index over the folded texts of users; fed by iamd in the same transaction, never by a
--- trigger (those fail with trusted_schema off).
+-- Substring index over the folded texts of users (and below: of groups, of ACLs); fed by iamd in the
+-- same transaction, never by a trigger (those fail with trusted_schema off).
 CREATE VIRTUAL TABLE user_search USING fts5(
 	uid_folded, description_folded,
 	content = 'users', content_rowid = 'id', columnsize = 0, tokenize = 'trigram'
 );
 
+-- id is only what the search index points to, here and in acls; relations are by name.
 CREATE TABLE groups (
-	gid TEXT NOT NULL PRIMARY KEY CHECK (length(gid) BETWEEN 1 AND 64),
+	id INTEGER NOT NULL PRIMARY KEY,
+	gid TEXT NOT NULL UNIQUE CHECK (length(gid) BETWEEN 1 AND 64),
+	gid_folded TEXT GENERATED ALWAYS AS (lower(gid)) VIRTUAL,
 	description TEXT NOT NULL,
+	description_folded TEXT NOT NULL,
 	provider_type TEXT NOT NULL CHECK (provider_type IN ('internal', 'ldap', 'oidc', 'saml'))
-) STRICT, WITHOUT ROWID;
+) STRICT;
+
+CREATE VIRTUAL TABLE group_search USING fts5(
+	gid_folded, description_folded,
+	content = 'groups', content_rowid = 'id', columnsize = 0, tokenize = 'trigram'
+);
 
 CREATE TABLE group_members (
 	gid TEXT NOT NULL REFERENCES groups (gid) ON DELETE CASCADE,
@@ -81,9 +90,17 @@ CREATE TABLE group_nesting (
 CREATE INDEX group_nesting_sub ON group_nesting (sub_gid, gid);
 
 CREATE TABLE acls (
-	rid TEXT NOT NULL PRIMARY KEY,
-	description TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+	id INTEGER NOT NULL PRIMARY KEY,
+	rid TEXT NOT NULL UNIQUE CHECK (length(rid) >= 1),
+	rid_folded TEXT NOT NULL,
+	description TEXT NOT NULL,
+	description_folded TEXT NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE acl_search USING fts5(
+	rid_folded, description_folded,
+	content = 'acls', content_rowid = 'id', columnsize = 0, tokenize = 'trigram'
+);
 
 -- action: 0 create, 1 read, 2 update, 3 delete, 4 full
 CREATE TABLE user_grants (

@@ -54,7 +54,9 @@ int main(int argc, char **argv)
 	sqlite3_stmt *begin = prepare("BEGIN IMMEDIATE"), *commit = prepare("COMMIT");
 	sqlite3_stmt *grant = prepare(
 		"INSERT INTO user_grants (uid, rid, action) VALUES ('template', 'raw:' || $1, 1)");
-	sqlite3_stmt *acl = prepare("INSERT INTO acls (rid, description) VALUES ('raw:' || $1, '')");
+	sqlite3_stmt *acl = prepare(
+		"INSERT INTO acls (rid, rid_folded, description, description_folded)"
+		" VALUES ('raw:' || $1, 'raw:' || $1, '', '')");
 	sqlite3_stmt *revision = prepare(
 		"UPDATE counters SET value = value + 1 WHERE name = 'revision' RETURNING value");
 	sqlite3_stmt *audit = prepare(
