@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "iamd/api/audit_rows.h"
 #include "iamd/api/await.h"
 #include "iamd/api/pipeline.h"
 #include "iamd/api/routes.h"
@@ -312,6 +313,13 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 		e = start_lanes(a, err);
 	if (e != IAM_OK)
 		return e;
+	a->svc.decisions = decision_log_new(&(struct decision_log_settings){
+		.wants_allows = audit_wants_allows,
+		.store = audit_rows_store,
+		.ctx = &a->svc,
+	});
+	if (a->svc.decisions == NULL)
+		return iam_error_set(err, IAM_INTERNAL, "cannot start the audit's thread");
 	server_settings(a, c, &server);
 	e = server_start(&server, &a->svc.server, err);
 	return e == IAM_OK ? app_maintenance_start(a) : e;
@@ -371,6 +379,7 @@ void app_stop(struct app *a)
 	if (a->svc.server != NULL)
 		server_drain(a->svc.server, drain_timeout_ms(a));
 	app_maintenance_stop(a);
+	decision_log_stop(a->svc.decisions); /* its rows are the lanes' last work */
 	if (a->svc.lanes != NULL)
 		lanes_stop(a->svc.lanes);
 	if (a->svc.await != NULL)
@@ -378,6 +387,7 @@ void app_stop(struct app *a)
 	if (a->svc.server != NULL)
 		server_free(a->svc.server);
 	await_free(a->svc.await);
+	decision_log_free(a->svc.decisions);
 	lanes_free(a->svc.lanes); /* the loops, which submit to them, have ended */
 	router_free(a->svc.router);
 	if (a->svc.publisher != NULL) {

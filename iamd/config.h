@@ -15,12 +15,14 @@
 #include "iam/str.h"
 
 enum api_access { API_ENFORCE, API_GATEWAY };
+enum audit_decisions { AUDIT_DENIED, AUDIT_ALL };
 
 #define CONFIG_TYPE_STR       char *
 #define CONFIG_TYPE_INT       int64_t
 #define CONFIG_TYPE_BOOL      bool
 #define CONFIG_TYPE_ENUM_MODE enum api_access
 #define CONFIG_TYPE_ENUM_LOG  int     /* enum log_level */
+#define CONFIG_TYPE_ENUM_AUDIT enum audit_decisions
 #define CONFIG_TYPE_DURATION  int64_t /* seconds */
 #define CONFIG_TYPE_SIZE      int64_t /* bytes */
 

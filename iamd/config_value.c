@@ -16,13 +16,14 @@
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
 
-#define DEFAULT_STR(value)       .default_text = (value)
-#define DEFAULT_ENUM_MODE(value) .default_text = (value)
-#define DEFAULT_ENUM_LOG(value)  .default_text = (value)
-#define DEFAULT_INT(value)       .default_number = (value)
-#define DEFAULT_BOOL(value)      .default_number = (value)
-#define DEFAULT_DURATION(value)  .default_number = (value)
-#define DEFAULT_SIZE(value)      .default_number = (value)
+#define DEFAULT_STR(value)        .default_text = (value)
+#define DEFAULT_ENUM_MODE(value)  .default_text = (value)
+#define DEFAULT_ENUM_LOG(value)   .default_text = (value)
+#define DEFAULT_ENUM_AUDIT(value) .default_text = (value)
+#define DEFAULT_INT(value)        .default_number = (value)
+#define DEFAULT_BOOL(value)       .default_number = (value)
+#define DEFAULT_DURATION(value)   .default_number = (value)
+#define DEFAULT_SIZE(value)       .default_number = (value)
 
 const struct option config_options[] = {
 #define OPT(kind_, name_, default_, min_, max_, unit_, reload_, text_) \
@@ -48,6 +49,11 @@ const unsigned config_option_count = sizeof(config_options) / sizeof(config_opti
 static const char *const mode_names[] = {
 	[API_ENFORCE] = "enforce",
 	[API_GATEWAY] = "gateway",
+	NULL,
+};
+static const char *const audit_names[] = {
+	[AUDIT_DENIED] = "denied",
+	[AUDIT_ALL] = "all",
 	NULL,
 };
 static const char *const log_names[] = {
@@ -102,6 +108,9 @@ void option_describe(const struct option *o, char buf[OPTION_TEXT_BYTES])
 		return;
 	case OPTION_ENUM_MODE:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "enforce or gateway");
+		return;
+	case OPTION_ENUM_AUDIT:
+		(void)snprintf(buf, OPTION_TEXT_BYTES, "denied or all");
 		return;
 	case OPTION_ENUM_LOG:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "debug, info, warning or error");
@@ -221,6 +230,12 @@ static enum iam_err option_parse(struct config *c, const struct option *o,
 		if (ok)
 			*(enum api_access *)field(c, o) = (enum api_access)number;
 		break;
+	case OPTION_ENUM_AUDIT:
+		ok = enum_parse(value, audit_names, &number);
+		if (ok)
+			*(enum audit_decisions *)field(c, o) =
+				(enum audit_decisions)number;
+		break;
 	case OPTION_ENUM_LOG:
 		ok = enum_parse(value, log_names, &number);
 		if (ok)
@@ -257,6 +272,7 @@ enum iam_err option_set_default(struct config *c, const struct option *o)
 	case OPTION_STR:
 		return text_set(field(c, o), str_c(o->default_text));
 	case OPTION_ENUM_MODE:
+	case OPTION_ENUM_AUDIT:
 	case OPTION_ENUM_LOG:
 		return option_parse(c, o, str_c(o->default_text));
 	case OPTION_BOOL:
@@ -294,6 +310,10 @@ enum iam_err option_copy(const struct config *from, struct config *to,
 	case OPTION_ENUM_MODE:
 		*(enum api_access *)field(to, o) =
 			*(const enum api_access *)field_const(from, o);
+		return IAM_OK;
+	case OPTION_ENUM_AUDIT:
+		*(enum audit_decisions *)field(to, o) =
+			*(const enum audit_decisions *)field_const(from, o);
 		return IAM_OK;
 	case OPTION_ENUM_LOG:
 		*(int *)field(to, o) = *(const int *)field_const(from, o);
@@ -337,6 +357,8 @@ const char *option_format(const struct config *c, const struct option *o,
 		return *(const bool *)value ? "yes" : "no";
 	case OPTION_ENUM_MODE:
 		return mode_names[*(const enum api_access *)value];
+	case OPTION_ENUM_AUDIT:
+		return audit_names[*(const enum audit_decisions *)value];
 	case OPTION_ENUM_LOG:
 		return log_names[*(const int *)value];
 	case OPTION_INT:

@@ -39,8 +39,13 @@ struct decision decide(struct req *r, const struct root *root, struct str uid,
 {
 	struct decision d = {.revision = root->revision};
 
-	(void)r;
 	d.reason = judge(root, uid, rid, action, &d.allow);
+	audit_decision(r,
+		&(struct decision_event){.uid = uid,
+			.rid = rid,
+			.action = action,
+			.allow = d.allow,
+			.reason = str_c(d.reason)});
 	return d;
 }
 

@@ -18,8 +18,25 @@
 #include "iamd/sys/log.h"
 #include "iamd/sys/metrics.h"
 
+/* A refused call of our own interface: who, method and route, the path's id. */
+static void audit_refusal(struct req *r, enum iam_err e)
+{
+	struct str action = arena_fmt(r->arena, "%s %s", http_method_name(r->route->method),
+		r->route->pattern);
+
+	audit_decision(r,
+		&(struct decision_event){
+			.uid = r->principal.uid,
+			.rid = r->params[0],
+			.action = action,
+			.reason = e == IAM_CROSS_SITE ? STR("cross-site") : STR("no-grant"),
+		});
+}
+
 static void answer_error(struct req *r, struct resp *out, enum iam_err e)
 {
+	if ((e == IAM_FORBIDDEN || e == IAM_CROSS_SITE) && r->route != NULL)
+		audit_refusal(r, e);
 	if (e == IAM_BAD_METHOD && r->match != NULL) {
 		struct str allow = router_allow(r->match, true, r->arena);
 
@@ -183,6 +200,7 @@ static void begin(struct req *r, struct resp *out)
 {
 	int64_t length;
 
+	r->decisions = r->svc->decisions;
 	if (checks_route(r) == IAM_NO_MEMORY) {
 		answer_error(r, out, IAM_NO_MEMORY);
 		return;

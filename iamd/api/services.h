@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "iamd/audit/decisions.h"
 #include "iamd/authz/publish.h"
 #include "iamd/http/router.h"
 #include "iamd/http/server.h"
@@ -21,6 +22,7 @@ struct services {
 	struct store *store;
 	struct publisher *publisher;
 	struct lanes *lanes;
+	struct decision_log *decisions;
 	struct router *router;
 	struct await *await; /* who waits for a revision */
 	struct server

@@ -389,6 +389,7 @@ static void record_wrong_password(struct req *r)
 
 	audit_row_fill(r, &ev, &rec.row);
 	write_login_record(r->svc, &rec);
+	r->decisions = NULL; /* the answer's 403 is told of already */
 	metrics_count(METRIC_LOGIN_DENIED, 1);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "iamd/audit/audit.h"
 
+#include <inttypes.h>
+
 #include "iamd/http/origin.h"
 #include "iamd/sys/clock.h"
 
@@ -84,6 +86,29 @@ struct str audit_line(struct arena *a, const struct audit_row *row)
 	add_value(&sb, "uid", row->actor);
 	if (row->object.len > 0)
 		add_value(&sb, "object", row->object);
+	add_value(&sb, "request", row->request_id);
+	return sb_str(&sb);
+}
+
+struct str audit_decision_line(struct arena *a, const struct audit_row *row,
+	uint64_t count)
+{
+	struct sb sb;
+	char when[32];
+
+	/* LIMIT: a line is at most 8 KiB; all its parts have smaller maxima. */
+	sb_init(&sb, a, 8192);
+	clock_iso_us(row->at_us, when, sizeof when);
+	sb_addf(&sb, "type=audit timestamp=%s", when);
+	add_value(&sb, "srcip", row->source_ip);
+	sb_add_c(&sb, " authorizer=bouncer");
+	add_value(&sb, "uid", row->actor);
+	add_value(&sb, "action", row->action);
+	add_value(&sb, "object", row->object);
+	add_value(&sb, "result", row->result);
+	add_value(&sb, "reason", row->reason);
+	if (count > 1)
+		sb_addf(&sb, " count=%" PRIu64, count);
 	add_value(&sb, "request", row->request_id);
 	return sb_str(&sb);
 }

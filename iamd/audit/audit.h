@@ -42,4 +42,11 @@ struct str audit_line(struct arena *a, const struct audit_row *row);
 void audit_row_fill(struct req *r, const struct audit_event *ev,
 	struct audit_row *ret_row);
 
+/*
+ * The line of a decision: `type=audit timestamp=... srcip=... authorizer=bouncer uid=... action=... object=...
+ * result=... reason=...`, then count where there was more than one, and request, of the first.
+ */
+struct str audit_decision_line(struct arena *a, const struct audit_row *row,
+	uint64_t count);
+
 #endif

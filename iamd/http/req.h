@@ -20,6 +20,7 @@
 struct req;
 struct resp;
 struct route;
+struct decision_log;
 struct services; /* what handlers work with: api/services.h */
 
 enum http_method {
@@ -102,6 +103,7 @@ struct req {
 	void *state;                  /* a handler's own, across a hand-off */
 	void (*on_loop)(struct req *r); /* NULL, or called on the loop before the answer is sent */
 	struct route_match *match;    /* the pipeline's */
+	struct decision_log *decisions; /* the pipeline's, for audit_decision(); NULL: none */
 	struct str audit_line;        /* written to the log once the change is durable */
 	struct sb out_heap;           /* a body too long for the arena; req_free() releases it */
 	struct iam_error error;       /* text for the answer */

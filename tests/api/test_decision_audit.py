@@ -1,0 +1,135 @@
+"""The audit of decisions: refused calls of iamd's own interface, merged, stored, trimmed, flushed at a stop."""
+import re
+import threading
+
+import pytest
+
+import iamd
+import wire
+
+PASSWORD = "correct horse battery"
+LINE = re.compile(r'^type=audit timestamp=(?P<timestamp>\S+Z) srcip=(?P<srcip>\S+) authorizer=bouncer uid=(?P<uid>\S+) '
+                  r'action=(?P<action>"(?:[^"\\]|\\.)*"|\S+) object=(?P<object>"(?:[^"\\]|\\.)*"|\S+) result=(?P<result>allow|deny) '
+                  r'reason=(?P<reason>"(?:[^"\\]|\\.)*"|\S+)(?: count=(?P<count>\d+))? request=(?P<request>\S+)$', re.M)
+
+
+def lines(daemon, **wanted):
+    return [m for m in LINE.finditer(daemon.log()) if all(m[k] == v for k, v in wanted.items())]
+
+
+def total(daemon, **wanted):
+    return sum(int(m["count"] or 1) for m in lines(daemon, **wanted))
+
+
+@pytest.fixture
+def daemon(new_daemon):
+    d = new_daemon().start()
+    d.superuser().expect(201, "PUT", "/users/eve", {"password": PASSWORD})
+    d.superuser().expect(201, "PUT", "/users/bob", {"password": PASSWORD})
+    return d
+
+
+@pytest.fixture
+def eve(daemon):
+    return daemon.client(daemon.login("eve", PASSWORD))
+
+
+def test_a_refused_call_is_a_line_and_a_row(daemon, eve):
+    answer = eve.expect(403, "GET", "/users/bob")
+    assert answer.code == "ERR_FORBIDDEN"
+    iamd.wait_until(lambda: lines(daemon), what="the line")
+    (line,) = lines(daemon)
+    assert (line["uid"], line["object"], line["result"], line["srcip"]) == ("eve", "bob", "deny", "127.0.0.1")
+    assert line["action"] == '"GET /acs/api/v1/users/{uid}"' and line["reason"] == "no-grant"
+    iamd.wait_until(lambda: daemon.sql("SELECT 1 FROM audit WHERE action LIKE 'GET %'"), what="the row")
+    (row,) = daemon.sql("SELECT action, actor, object, result, reason, source_ip, request_id FROM audit "
+                        "WHERE action LIKE 'GET %'")
+    assert row == ("GET /acs/api/v1/users/{uid}", "eve", "bob", "deny", "no-grant", "127.0.0.1", line["request"])
+
+
+def test_equal_refusals_of_a_second_are_one_line_with_a_count(daemon, eve):
+    for _ in range(50):
+        eve.expect(403, "DELETE", "/users/bob")
+    iamd.wait_until(lambda: total(daemon, uid="eve") == 50, what="50 refusals counted")
+    assert len(lines(daemon, uid="eve")) <= 10, "fifty calls, some seconds at most"
+    reasons = [r for (r,) in daemon.sql("SELECT reason FROM audit WHERE action LIKE 'DELETE %'")]
+    counts = [int(m[1]) if (m := re.fullmatch(r"no-grant \((\d+) times\)", r)) else 1 for r in reasons]
+    assert sum(counts) <= 50 and len(reasons) <= 10
+
+
+def test_a_cross_site_call_is_audited_as_such(daemon):
+    browser = daemon.client(cookie=daemon.login("eve", PASSWORD))
+    answer = browser("PATCH", "/users/eve", {"description": "x"}, headers=[("Sec-Fetch-Site", "cross-site")])
+    assert (answer.status, answer.code) == (403, "ERR_CROSS_SITE")
+    iamd.wait_until(lambda: lines(daemon, uid="eve", reason="cross-site"), what="the line")
+
+
+def test_what_is_allowed_or_not_authenticated_is_no_refusal(daemon, eve):
+    daemon.superuser().expect(200, "GET", "/users/bob")
+    eve.expect(200, "GET", "/users/eve")
+    daemon.client().expect(401, "GET", "/users/bob")
+    daemon.stop()
+    assert not lines(daemon)
+
+
+def test_a_stop_writes_what_is_queued(daemon, eve):
+    eve.expect(403, "GET", "/users/bob")
+    daemon.stop()
+    assert total(daemon, uid="eve", object="bob") == 1
+    assert daemon.sql("SELECT count(*) FROM audit WHERE actor = 'eve' AND object = 'bob'") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["x%22%20result=allow%20uid=%22root", "%C3%A9", "a%0Atype=audit", "x" * 3000])
+def test_no_id_forges_a_line(daemon, eve, name):
+    answer = eve("GET", f"/users/{name}")
+    assert answer.status == 403
+    iamd.wait_until(lambda: len(lines(daemon, uid="eve")) == 1, what="one line")
+    assert "uid=root" not in LINE.sub("", daemon.log())
+    assert daemon.log().count("authorizer=bouncer") == 1
+
+
+def test_more_than_fit_are_counted_and_told_of_while_calls_go_on(daemon):
+    """Two connections send pipelined refusals about objects nobody else names."""
+    token = daemon.login("eve", PASSWORD)
+    wanted = 12000
+
+    def flood(part):
+        with wire.Connection(daemon.address) as c:
+            for begin in range(0, wanted // 2, 500):
+                c.send(b"".join(wire.request_bytes("GET", f"{wire.API}/users/{part}-{begin + i}", [("Authorization", f"token={token}")])
+                                for i in range(500)))
+                for _ in range(500):
+                    assert c.receive().status == 403
+
+    threads = [threading.Thread(target=flood, args=(p,)) for p in "ab"]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    admin = daemon.superuser()
+    iamd.wait_until(lambda: total(daemon, uid="eve") + dropped(daemon) >= wanted, what="every refusal accounted for")
+    assert total(daemon, uid="eve") + dropped(daemon) == wanted
+    iamd.wait_until(lambda: daemon.metric("iamd_audit_dropped_total", admin) >= dropped(daemon), what="the metric")
+
+
+def dropped(daemon):
+    return sum(int(n) for n in re.findall(r"event=audit.overflow dropped=(\d+)", daemon.log()))
+
+
+def test_a_full_or_missing_database_costs_rows_alone(daemon, eve):
+    """Rows that cannot be written are counted; the line and the answer stay."""
+    before = daemon.metric("iamd_audit_dropped_total")
+    daemon.sql("CREATE TRIGGER no_rows BEFORE INSERT ON audit WHEN new.action LIKE 'GET %' "
+               "BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    eve.expect(403, "GET", "/users/bob")
+    iamd.wait_until(lambda: lines(daemon, uid="eve"), what="the line")
+    iamd.wait_until(lambda: daemon.metric("iamd_audit_dropped_total") == before + 1, what="the metric")
+    daemon.sql("DROP TRIGGER no_rows")
+
+
+@pytest.mark.parametrize("value", ["none", "", "allow", "DENIED"])
+def test_other_values_of_audit_decisions_do_not_start(new_daemon, value):
+    daemon = new_daemon(audit_decisions=value)
+    daemon.write_config()
+    checked = iamd.run("--config", str(daemon.config_file), "--check-config")
+    assert checked.returncode != 0 and b"audit_decisions: must be denied or all" in checked.stderr
