@@ -4,43 +4,13 @@
 #include "iamd/api/json.h"
 
 #include "iamd/api/services.h"
+#include "iamd/api/url.h"
 #include "iamd/authz/guard.h"
 #include "iamd/sys/clock.h"
 
-#define PREFIX "/acs/api/v1"
-/* LIMIT: a URL: the prefix and a resource id of slashes, each as five bytes, and a user and action. */
-#define URL_MAX 6144
-
-/* A URL builder on the stack. */
-struct url {
-	char buf[URL_MAX];
-	size_t len;
-};
-
-static void url_add(struct url *u, struct str s)
-{
-	for (size_t i = 0; i < s.len && u->len < sizeof u->buf; i++)
-		u->buf[u->len++] = s.ptr[i];
-}
-
-static void url_begin(struct url *u, struct str folder, struct str id)
-{
-	u->len = 0;
-	url_add(u, STR(PREFIX));
-	url_add(u, folder);
-	url_add(u, id);
-}
-
-static void url_begin_acl(struct url *u, struct str rid)
-{
-	url_begin(u, STR("/acls/"), STR(""));
-	for (size_t i = 0; i < rid.len; i++)
-		url_add(u, rid.ptr[i] == '/' ? STR("%252F") : str_sub(rid, i, i + 1));
-}
-
 static void url_write(struct jsonw *w, const char *key, const struct url *u)
 {
-	jsonw_str(w, key, (struct str){u->buf, u->len});
+	jsonw_str(w, key, url_str(u));
 }
 
 void json_user_url(struct jsonw *w, const char *key, struct str uid)
@@ -81,15 +51,10 @@ void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid
 	enum iam_action action)
 {
 	struct url u;
-	struct str name = str_c(iam_action_name(action));
 
-	url_begin_acl(&u, rid);
-	url_add(&u, gid.ptr != NULL ? STR("/groups/") : STR("/users/"));
-	url_add(&u, gid.ptr != NULL ? gid : uid);
-	url_add(&u, STR("/"));
-	url_add(&u, name);
+	url_begin_action(&u, rid, uid, gid, action);
 	jsonw_object(w);
-	jsonw_str(w, "name", name);
+	jsonw_str(w, "name", str_c(iam_action_name(action)));
 	url_write(w, "url", &u);
 	jsonw_object_end(w);
 }

@@ -30,7 +30,10 @@ struct stored_user {
 	bool is_service;
 };
 
-/* One fact: a grant (rid, user or group, action) or a membership (rid NULL). */
+/*
+ * One fact: a grant (rid, user or group, action), an ACL without one (rid alone), a membership (rid
+ * NULL), or a nesting (a membership of "group:GID").
+ */
 struct stored_fact {
 	const char *rid;
 	const char *group;
@@ -40,7 +43,7 @@ struct stored_fact {
 
 struct db {
 	const struct stored_user *users; /* ends with uid NULL */
-	const struct stored_fact *facts; /* ends with group and user NULL */
+	const struct stored_fact *facts; /* ends with all NULL */
 	const unsigned char *revoked;    /* one digest, or NULL */
 	int64_t revision;
 	enum iam_err model_result;
@@ -92,6 +95,13 @@ enum iam_err store_revocations_each(struct db *db, revocation_row_fn *row, void 
 
 static enum iam_err tell(struct iam_model *m, const struct stored_fact *f)
 {
+	static const char nested[] = "group:";
+
+	if (f->rid == NULL && strncmp(f->user, nested, sizeof(nested) - 1) == 0)
+		return iam_model_add_subgroup(m, str_c(f->group),
+			str_c(f->user + sizeof(nested) - 1));
+	if (f->group == NULL && f->user == NULL)
+		return iam_model_add_resource(m, str_c(f->rid));
 	if (f->rid == NULL)
 		return iam_model_add_member(m, str_c(f->group), str_c(f->user));
 	if (f->group != NULL)
@@ -107,7 +117,7 @@ enum iam_err store_model_load(struct db *db, struct iam_model *m)
 
 	db->model_loads++;
 	for (const struct stored_fact *f = db->facts; f != NULL && e == IAM_OK; f++) {
-		if (f->group == NULL && f->user == NULL)
+		if (f->rid == NULL && f->group == NULL && f->user == NULL)
 			break;
 		e = tell(m, f);
 	}
