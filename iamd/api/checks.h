@@ -12,6 +12,9 @@
 enum iam_err checks_enforce(struct req *r, struct resp *out);
 enum iam_err checks_gateway(struct req *r, struct resp *out);
 
+/* Enforce mode: does the route's guard let the caller pass? Always true in gateway mode. */
+bool checks_permitted(const struct req *r, const struct root *root);
+
 /* Does the Accept header admit application/json (where the path answers in it)? IAM_NOT_ACCEPTABLE. */
 enum iam_err checks_accept(const struct req *r);
 

@@ -12,8 +12,11 @@
 #include "iamd/api/checks.h"
 #include "iamd/api/routes.h"
 #include "iamd/api/write_batch.h"
+#include "iamd/authz/guard.h"
+#include "iamd/authz/pending.h"
 #include "iamd/authz/sessions.h"
 #include "iamd/http/problem.h"
+#include "iamd/store/changes.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
 #include "iamd/sys/metrics.h"
@@ -55,6 +58,9 @@ static struct req *req_of(struct lane_job *job)
 	return (struct req *)(void *)((char *)job - offsetof(struct req, job));
 }
 
+/* LIMIT: how often a request lets the batch it came in be published first. */
+#define PUT_OFF_MAX 100
+
 /* A request may have waited behind the very change that ended its caller's tokens. */
 static bool is_still_good(struct req *r)
 {
@@ -67,13 +73,44 @@ static bool is_still_good(struct req *r)
 		now.gen == r->principal.gen;
 }
 
+/* Did an earlier request of this batch change what the judgement of this one rests on? */
+static bool is_unsettled(const struct req *r, const struct root *root,
+	const struct changes *earlier)
+{
+	if (r->svc->gateway || r->route->auth != AUTH_REQUIRED)
+		return false;
+	if (pending_takes(root, earlier, r->principal.uid))
+		return true;
+	return !authz_is_superuser(root, r->principal.uid) &&
+		pending_protects(root, earlier);
+}
+
+/*
+ * Whatever changes data is judged once more where it is changed, by the newest root; and where
+ * that does not show yet what this batch did to the rights in question, in the next batch.
+ */
+static enum iam_err judge_again(struct req *r, struct db *w, bool *ret_put_off)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+
+	if (!is_still_good(r))
+		return IAM_UNAUTHENTICATED;
+	if (!checks_permitted(r, scope.root))
+		return IAM_FORBIDDEN;
+	*ret_put_off = is_unsettled(r, scope.root, store_changes(w));
+	return *ret_put_off && r->n_put_off++ == PUT_OFF_MAX ? IAM_UNAVAILABLE : IAM_OK;
+}
+
 static enum iam_err write_step(struct db *w, void *ctx)
 {
 	struct req *r = ctx;
+	bool put_off = false;
+	enum iam_err e = judge_again(r, w, &put_off);
 
-	(void)w;
-	if (!is_still_good(r))
-		return IAM_UNAUTHENTICATED;
+	if (e != IAM_OK)
+		return e;
+	if (put_off)
+		return req_hand_off(r, LANE_WRITE, r->lane_fn);
 	return r->lane_fn(r, r->out);
 }
 

@@ -98,6 +98,7 @@ struct req {
 	struct lane_job job;
 	req_fn *lane_fn;              /* runs next on a lane */
 	enum lane_id next_lane;       /* LANE_INLINE: none */
+	unsigned n_put_off;           /* how often its turn in the WRITE lane was put off */
 	enum iam_err result;
 	struct resp *out;
 	void *state;                  /* a handler's own, across a hand-off */
