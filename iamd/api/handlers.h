@@ -22,9 +22,16 @@ req_fn api_health_live, api_health_ready, api_metrics;
 /* policyquery.c, auth_check.c */
 req_fn api_policyquery, api_auth_check;
 
-/* users.c (reading), users_write.c, groups.c, permissions.c */
+/* users.c (reading), users_write.c, permissions.c */
 req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;
-req_fn api_user_groups, api_user_permissions;
+req_fn api_user_permissions;
 extern const struct json_schema user_put_schema, user_patch_schema;
+
+/* groups.c, members.c (reading), groups_write.c */
+req_fn api_groups_list, api_group_get, api_user_groups;
+req_fn api_members_list, api_subgroups_list;
+req_fn api_group_put, api_group_patch, api_group_delete;
+req_fn api_member_put, api_member_delete, api_subgroup_put, api_subgroup_delete;
+extern const struct json_schema group_put_schema, group_patch_schema;
 
 #endif

@@ -39,6 +39,16 @@ void json_membership_url(struct jsonw *w, const char *key, struct str gid, struc
 	url_write(w, key, &u);
 }
 
+void json_nesting_url(struct jsonw *w, const char *key, struct str gid, struct str sub)
+{
+	struct url u;
+
+	url_begin(&u, STR("/groups/"), gid);
+	url_add(&u, STR("/groups/"));
+	url_add(&u, sub);
+	url_write(w, key, &u);
+}
+
 void json_acl_url(struct jsonw *w, const char *key, struct str rid)
 {
 	struct url u;
@@ -139,6 +149,17 @@ enum iam_err api_may_change_user(struct req *r, struct str uid)
 		"Only a superuser may change a user who holds administrative permissions.");
 }
 
+enum iam_err api_may_change_group(struct req *r, struct str gid)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+
+	if (r->svc->gateway || !guard_group_is_protected(scope.root, gid) ||
+		authz_is_superuser(scope.root, r->principal.uid))
+		return IAM_OK;
+	return req_fail(r, IAM_FORBIDDEN,
+		"Only a superuser may change a group that holds administrative permissions.");
+}
+
 bool api_is_delegated(struct req *r, struct str rid, enum iam_action action)
 {
 	PUBLISH_SCOPE(r->svc->publisher, scope);
@@ -159,4 +180,13 @@ enum iam_err api_no_user(struct req *r, struct str uid)
 	if (!iam_uid_valid(uid))
 		return req_fail(r, IAM_BAD_UID, "Invalid user ID: %.*s", STR_FMT(uid));
 	return req_fail(r, IAM_NO_USER, "User with uid `%.*s` not known.", STR_FMT(uid));
+}
+
+enum iam_err api_no_group(struct req *r, struct str gid)
+{
+	if (!iam_gid_valid(gid))
+		return req_fail(
+			r, IAM_BAD_GID, "Invalid group ID: %.*s", STR_FMT(gid));
+	return req_fail(
+		r, IAM_NO_GROUP, "Group with gid `%.*s` not known.", STR_FMT(gid));
 }

@@ -22,6 +22,8 @@ void json_user_url(struct jsonw *w, const char *key, struct str uid);
 void json_group_url(struct jsonw *w, const char *key, struct str gid);
 void json_membership_url(struct jsonw *w, const char *key, struct str gid,
 	struct str uid);
+/* Of a group in a group: the membership of `sub` in `gid`. */
+void json_nesting_url(struct jsonw *w, const char *key, struct str gid, struct str sub);
 void json_acl_url(struct jsonw *w, const char *key, struct str rid);
 
 /* A document made at once: begin, write, end. Bodies live in the arena. LIMIT: 256 KiB. */
@@ -35,6 +37,12 @@ enum iam_err json_doc_end(struct json_doc *d, struct resp *out, unsigned status)
 /* Is the caller in enforce mode allowed to act on this user's secrets, state or existence? IAM_FORBIDDEN otherwise. */
 enum iam_err api_may_change_user(struct req *r, struct str uid);
 
+/*
+ * Enforce mode: may the caller change the membership, nesting or existence of this group, known or
+ * not? IAM_FORBIDDEN when it is protected and the caller no superuser.
+ */
+enum iam_err api_may_change_group(struct req *r, struct str gid);
+
 /* Enforce mode: does the caller hold the delegated right itself (not merely as "self")? */
 bool api_is_delegated(struct req *r, struct str rid, enum iam_action action);
 
@@ -43,5 +51,7 @@ bool api_query_is(struct req *r, const char *name, const char *value);
 
 /* "User with uid `x` not known." with IAM_NO_USER; IAM_BAD_UID for what could be no uid. */
 enum iam_err api_no_user(struct req *r, struct str uid);
+/* "Group with gid `x` not known." with IAM_NO_GROUP; IAM_BAD_GID for what could be no gid. */
+enum iam_err api_no_group(struct req *r, struct str gid);
 
 #endif

@@ -37,6 +37,18 @@ const struct route routes_table[] = {
 { HTTP_GET,    P "/users/{uid}/permissions",    AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_permissions },
 /* decisions; the handler decides who may ask about whom */
 { HTTP_GET,    P "/internal/policyquery",       AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_policyquery },
+/* groups: users and groups in them */
+{ HTTP_GET,    P "/groups",                     AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_groups_list },
+{ HTTP_GET,    P "/groups/{gid}",               AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_INLINE, J, NULL, 0, api_group_get },
+{ HTTP_PUT,    P "/groups/{gid}",               AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_CREATE, LANE_INLINE, JW, &group_put_schema, 0, api_group_put },
+{ HTTP_PATCH,  P "/groups/{gid}",               AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, &group_patch_schema, 0, api_group_patch },
+{ HTTP_DELETE, P "/groups/{gid}",               AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_DELETE, LANE_WRITE, JW, NULL, 0, api_group_delete },
+{ HTTP_GET,    P "/groups/{gid}/users",         AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_members_list },
+{ HTTP_PUT,    P "/groups/{gid}/users/{uid}",   AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_member_put },
+{ HTTP_DELETE, P "/groups/{gid}/users/{uid}",   AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_member_delete },
+{ HTTP_GET,    P "/groups/{gid}/groups",        AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_subgroups_list },
+{ HTTP_PUT,    P "/groups/{gid}/groups/{sub}",  AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_subgroup_put },
+{ HTTP_DELETE, P "/groups/{gid}/groups/{sub}",  AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_subgroup_delete },
 /* what clients ask about the service */
 { HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
 { HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },

@@ -69,6 +69,19 @@ def uid():
 
 
 @pytest.fixture
+def gid():
+    """A gid nobody has yet."""
+    return f"group-{next(_numbers)}"
+
+
+@pytest.fixture
+def group(admin, gid):
+    """A group at the shared enforce-mode daemon."""
+    admin.expect(201, "PUT", f"/groups/{gid}", {"description": "Some people"})
+    return gid
+
+
+@pytest.fixture
 def user(admin, uid):
     """A regular user at the shared enforce-mode daemon, with PASSWORD."""
     admin.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD, "description": "Somebody"})

@@ -18,6 +18,12 @@ ROUTES = {  # path: methods
     "/users/somebody/groups": {"GET"},
     "/users/somebody/permissions": {"GET"},
     "/users/somebody/tokens": {"DELETE"},
+    "/groups": {"GET"},
+    "/groups/some": {"GET", "PUT", "PATCH", "DELETE"},
+    "/groups/some/users": {"GET"},
+    "/groups/some/users/somebody": {"PUT", "DELETE"},
+    "/groups/some/groups": {"GET"},
+    "/groups/some/groups/other": {"PUT", "DELETE"},
     "/uiconfig": {"GET"},
 }
 METHODS = {"GET", "PUT", "POST", "PATCH", "DELETE"}
@@ -33,7 +39,8 @@ def pretty(document):
 
 @pytest.mark.parametrize("path", ["/auth/jwks", "/auth/providers", "/auth/oidc/providers", "/uiconfig",
                                   "/users", "/users/bootstrapuser", "/users/bootstrapuser/groups",
-                                  "/users/bootstrapuser/permissions"])
+                                  "/users/bootstrapuser/permissions", "/groups", "/groups/superusers",
+                                  "/groups/superusers/users", "/groups/superusers/groups"])
 def test_json_is_pretty_with_two_blanks_and_one_newline(admin, path):
     answer = admin.get(path)
     assert answer.status == 200
