@@ -1,5 +1,5 @@
 /*
- * example - the whole interface in one page: build a model, freeze it, ask.
+ * example - the interface in one page: build a model, freeze it, ask, ask why.
  *
  * Prints each question with its answer and exits 1 if one is not as the README says, so that the
  * worked example cannot go stale.
@@ -8,7 +8,10 @@
 
 #include "iam/acl.h"
 
-/* bob is an operator; operators are part of staff; staff may read the shop, operators all of it. */
+/*
+ * bob is an operator, dora a trainee; both groups are part of staff. Staff may read the shop and the
+ * wiki, operators may do everything with the shop.
+ */
 static enum iam_err describe(struct iam_model *m)
 {
 	struct str shop = STR("dcos:adminrouter:service:shop");
@@ -21,6 +24,16 @@ static enum iam_err describe(struct iam_model *m)
 	if (e != IAM_OK)
 		return e;
 	e = iam_model_add_member(m, STR("staff"), STR("carol"));
+	if (e != IAM_OK)
+		return e;
+	e = iam_model_add_member(m, STR("trainees"), STR("dora"));
+	if (e != IAM_OK)
+		return e;
+	e = iam_model_add_subgroup(m, STR("staff"), STR("trainees"));
+	if (e != IAM_OK)
+		return e;
+	e = iam_model_add_grant(m, STR("wiki"), IAM_SUBJECT_GROUP, STR("staff"),
+		IAM_READ);
 	if (e != IAM_OK)
 		return e;
 	e = iam_model_add_grant(m, shop, IAM_SUBJECT_GROUP, STR("staff"), IAM_READ);
@@ -59,6 +72,40 @@ static bool ask_all(const struct iam_snapshot *s)
 	return ok;
 }
 
+/* Why: the grant that the answer rests on, and the groups through which it reaches the user. */
+static bool explain(const struct iam_snapshot *s, struct str uid, enum iam_action action,
+	struct str rid, size_t expected_groups)
+{
+	struct iam_explanation x;
+
+	if (iam_explain(s, uid, rid, action, &x) != IAM_OK || x.decision != IAM_ALLOW)
+		return false;
+	(void)printf("%.*s may %s %.*s: %.*s has %s on %.*s", STR_FMT(uid),
+		iam_action_name(action), STR_FMT(rid), STR_FMT(x.subject_id),
+		iam_action_name(x.action), STR_FMT(x.rid));
+	for (size_t i = 0; i < x.n_chain; i++)
+		(void)printf("%s%.*s", i == 0 ? "; through " : ", ", STR_FMT(x.chain[i]));
+	(void)printf("\n");
+	return x.chain_len == expected_groups;
+}
+
+static bool explain_all(const struct iam_snapshot *s)
+{
+	struct str shop = STR("dcos:adminrouter:service:shop");
+	struct iam_explanation x;
+	bool ok = true;
+
+	ok &= explain(s, STR("bob"), IAM_UPDATE, shop, 1);
+	ok &= explain(s, STR("carol"), IAM_READ, shop, 1);
+	ok &= explain(s, STR("dora"), IAM_READ, STR("wiki"), 2);
+	ok &= explain(s, STR("root"), IAM_DELETE, STR("never:mentioned"), 0);
+	ok &= iam_explain(s, STR("carol"), shop, IAM_UPDATE, &x) == IAM_OK &&
+		x.why == IAM_WHY_NO_GRANT;
+	ok &= iam_explain(s, STR("carol"), STR("lab"), IAM_READ, &x) == IAM_OK &&
+		x.why == IAM_WHY_NO_RESOURCE;
+	return ok;
+}
+
 int main(void)
 {
 	struct iam_model *m = iam_model_new();
@@ -73,7 +120,7 @@ int main(void)
 		(void)fprintf(stderr, "%s\n", iam_err_text(e));
 		return 1;
 	}
-	ok = ask_all(s);
+	ok = ask_all(s) && explain_all(s);
 	iam_snapshot_free(s);
 	return ok ? 0 : 1;
 }
