@@ -183,6 +183,10 @@ bool checks_permitted(const struct req *r, const struct root *root)
 		return guard_allows(root, uid, rid, route->guard_action);
 	case GUARD_DELEGATED:
 		return guard_allows(root, uid, rid, route->guard_action);
+	case GUARD_DELEGATED_ACL:
+		return guard_allows(root, uid, rid, route->guard_action) &&
+			(!guard_rid_is_protected(req_param(r, "rid")) ||
+				authz_is_superuser(root, uid));
 	case GUARD_RID:
 		return r->metrics_listener ||
 			authz_allows(root, uid, rid, route->guard_action);

@@ -21,6 +21,11 @@ req_fn api_health_live, api_health_ready, api_metrics;
 
 /* policyquery.c, auth_check.c */
 req_fn api_policyquery, api_auth_check;
+/* acls.c (reading), acls_write.c, grants.c, permissions.c */
+req_fn api_acls_list, api_acl_get, api_acl_put, api_acl_patch, api_acl_delete;
+req_fn api_grants_get, api_grants_delete, api_grant_get, api_grant_put, api_grant_delete;
+req_fn api_acl_permissions, api_group_permissions;
+extern const struct json_schema acl_schema;
 
 /* users.c (reading), users_write.c, permissions.c */
 req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;

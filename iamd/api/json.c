@@ -122,6 +122,15 @@ void json_group(struct jsonw *w, const char *key, const struct group *g)
 	jsonw_object_end(w);
 }
 
+void json_acl(struct jsonw *w, const char *key, const struct acl *acl)
+{
+	object_begin(w, key);
+	jsonw_str(w, "rid", acl->rid);
+	json_acl_url(w, "url", acl->rid);
+	jsonw_str(w, "description", acl->description);
+	jsonw_object_end(w);
+}
+
 void json_doc_begin(struct json_doc *d, struct req *r)
 {
 	sb_init(&d->sb, r->arena, (size_t)256 << 10);
@@ -185,8 +194,16 @@ enum iam_err api_no_user(struct req *r, struct str uid)
 enum iam_err api_no_group(struct req *r, struct str gid)
 {
 	if (!iam_gid_valid(gid))
-		return req_fail(
-			r, IAM_BAD_GID, "Invalid group ID: %.*s", STR_FMT(gid));
-	return req_fail(
-		r, IAM_NO_GROUP, "Group with gid `%.*s` not known.", STR_FMT(gid));
+		return req_fail(r, IAM_BAD_GID, "Invalid group ID: %.*s", STR_FMT(gid));
+	return req_fail(r, IAM_NO_GROUP, "Group with gid `%.*s` not known.",
+		STR_FMT(gid));
+}
+
+enum iam_err api_no_resource(struct req *r, struct str rid)
+{
+	if (!iam_rid_valid(rid))
+		return req_fail(r, IAM_BAD_RID, "Invalid resource ID: %.*s",
+			STR_FMT(rid));
+	return req_fail(r, IAM_NO_RESOURCE,
+		"Protected resource with rid `%.*s` not known.", STR_FMT(rid));
 }

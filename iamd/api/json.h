@@ -13,6 +13,7 @@
 /* key NULL: as an array element. all: with enabled, created_at, last_login. */
 void json_user(struct jsonw *w, const char *key, const struct user *u, bool all);
 void json_group(struct jsonw *w, const char *key, const struct group *g);
+void json_acl(struct jsonw *w, const char *key, const struct acl *acl);
 /* {"name", "url"} of an action granted to a user or (gid present) a group. */
 void json_action(struct jsonw *w, struct str rid, struct str uid, struct str gid,
 	enum iam_action action);
@@ -51,7 +52,8 @@ bool api_query_is(struct req *r, const char *name, const char *value);
 
 /* "User with uid `x` not known." with IAM_NO_USER; IAM_BAD_UID for what could be no uid. */
 enum iam_err api_no_user(struct req *r, struct str uid);
-/* "Group with gid `x` not known." with IAM_NO_GROUP; IAM_BAD_GID for what could be no gid. */
+/* The same of groups (IAM_NO_GROUP, IAM_BAD_GID) and of resources (IAM_NO_RESOURCE, IAM_BAD_RID). */
 enum iam_err api_no_group(struct req *r, struct str gid);
+enum iam_err api_no_resource(struct req *r, struct str rid);
 
 #endif

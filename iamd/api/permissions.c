@@ -1,8 +1,9 @@
 /*
- * permissions - a user's own permissions: granted directly, and through the user's groups. SLOW lane.
+ * permissions - what a user is granted, directly and through the user's groups, and what a group is.
+ * SLOW lane.
  *
  * The store gives rows ordered by (gid, rid, action), direct ones first; equal (gid, rid) make one
- * entry with several actions.
+ * entry with several actions. In a group's listing all are the group's, and no entry names it.
  */
 #include <string.h>
 
@@ -16,7 +17,8 @@
 struct listing {
 	struct jsonw w;
 	struct str uid;
-	bool in_groups; /* "direct" is closed */
+	struct str owner; /* the group whose listing it is; absent: a user's */
+	bool in_groups;   /* "direct" is closed */
 	bool in_entry;
 	char gid[IAM_GID_MAX_BYTES];
 	size_t gid_len;
@@ -82,6 +84,18 @@ static bool write_grant(const struct grant_row *g, void *ctx)
 	return !l->w.out->failed;
 }
 
+static bool write_group_grant(const struct grant_row *g, void *ctx)
+{
+	struct listing *l = ctx;
+	struct grant_row row = *g;
+
+	row.gid = STR_NONE;
+	if (!is_same_entry(l, &row))
+		begin_entry(l, &row);
+	json_action(&l->w, g->rid, STR_NONE, l->owner, g->action);
+	return !l->w.out->failed;
+}
+
 static enum iam_err write_all(struct req *r, struct db *db, struct listing *l)
 {
 	enum iam_err e;
@@ -121,6 +135,46 @@ enum iam_err api_user_permissions(struct req *r, struct resp *out)
 	e = write_all(r, db, l);
 	if (e == IAM_OK)
 		e = resp_header(out, "Cache-Control", STR("private, max-age=5"));
+	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap))
+			   : e;
+}
+
+static enum iam_err write_group(struct req *r, struct db *db, struct listing *l)
+{
+	enum iam_err e;
+
+	jsonw_object(&l->w);
+	jsonw_array_key(&l->w, "array");
+	e = store_group_permissions(db, l->owner, write_group_grant, l);
+	if (e != IAM_OK)
+		return e;
+	end_entry(l);
+	jsonw_array_end(&l->w);
+	jsonw_object_end(&l->w);
+	jsonw_end_document(&l->w);
+	return r->out_heap.failed ? IAM_UNAVAILABLE : IAM_OK;
+}
+
+enum iam_err api_group_permissions(struct req *r, struct resp *out)
+{
+	struct db *db = store_reader(r->svc->store);
+	struct listing *l = arena_alloc(r->arena, sizeof *l);
+	struct group group;
+	enum iam_err e;
+
+	if (db == NULL)
+		return IAM_UNAVAILABLE;
+	if (l == NULL)
+		return IAM_NO_MEMORY;
+	l->owner = req_param(r, "gid");
+	e = store_group_get(db, r->arena, l->owner, &group);
+	if (e == IAM_NO_GROUP)
+		return api_no_group(r, l->owner);
+	if (e != IAM_OK)
+		return e;
+	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
+	jsonw_init(&l->w, &r->out_heap);
+	e = write_group(r, db, l);
 	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap))
 			   : e;
 }

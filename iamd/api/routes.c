@@ -49,6 +49,24 @@ const struct route routes_table[] = {
 { HTTP_GET,    P "/groups/{gid}/groups",        AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_subgroups_list },
 { HTTP_PUT,    P "/groups/{gid}/groups/{sub}",  AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_subgroup_put },
 { HTTP_DELETE, P "/groups/{gid}/groups/{sub}",  AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_subgroup_delete },
+/* ACLs and grants */
+{ HTTP_GET,    P "/acls",                       AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_acls_list },
+{ HTTP_GET,    P "/acls/{rid}",                 AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_INLINE, J, NULL, 0, api_acl_get },
+{ HTTP_PUT,    P "/acls/{rid}",                 AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_CREATE, LANE_WRITE, JW, &acl_schema, 0, api_acl_put },
+{ HTTP_PATCH,  P "/acls/{rid}",                 AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, &acl_schema, 0, api_acl_patch },
+{ HTTP_DELETE, P "/acls/{rid}",                 AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_DELETE, LANE_WRITE, JW, NULL, 0, api_acl_delete },
+{ HTTP_GET,    P "/acls/{rid}/permissions",     AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_acl_permissions },
+{ HTTP_GET,    P "/acls/{rid}/users/{uid}",     AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_INLINE, J, NULL, 0, api_grants_get },
+{ HTTP_DELETE, P "/acls/{rid}/users/{uid}",     AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grants_delete },
+{ HTTP_GET,    P "/acls/{rid}/groups/{gid}",    AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_INLINE, J, NULL, 0, api_grants_get },
+{ HTTP_DELETE, P "/acls/{rid}/groups/{gid}",    AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grants_delete },
+{ HTTP_GET,    P "/acls/{rid}/users/{uid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_INLINE, J, NULL, 0, api_grant_get },
+{ HTTP_PUT,    P "/acls/{rid}/users/{uid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_put },
+{ HTTP_DELETE, P "/acls/{rid}/users/{uid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_delete },
+{ HTTP_GET,    P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_INLINE, J, NULL, 0, api_grant_get },
+{ HTTP_PUT,    P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_put },
+{ HTTP_DELETE, P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_delete },
+{ HTTP_GET,    P "/groups/{gid}/permissions",   AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_group_permissions },
 /* what clients ask about the service */
 { HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
 { HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },
@@ -83,7 +101,8 @@ static const char *auth_name(enum route_auth a)
 static const char *guard_name(enum route_guard g)
 {
 	static const char *const names[] = {
-		"UNSET", "none", "delegated", "self-or-delegated", "rid", "superuser"};
+		"UNSET", "none", "delegated", "self-or-delegated",
+		"delegated-acl", "rid", "superuser"};
 
 	return names[g];
 }

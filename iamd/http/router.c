@@ -94,6 +94,9 @@ static const char *row_defect(const struct route *row)
 		return "says nothing about who may call it";
 	if (row->guard == GUARD_RID && row->guard_rid == NULL)
 		return "is guarded by a resource but names none";
+	if (row->guard == GUARD_DELEGATED_ACL &&
+		(row->pattern == NULL || strstr(row->pattern, "/{rid}") == NULL))
+		return "is guarded by the path's {rid} but has none";
 	if (row->handler == NULL)
 		return "has no handler";
 	if (row->pattern == NULL || row->pattern[0] != '/')

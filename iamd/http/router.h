@@ -28,6 +28,7 @@ enum route_guard {
 	GUARD_NONE,      /* public, or the handler decides by what it finds (the text says so) */
 	GUARD_DELEGATED, /* dcos:adminrouter:acs full, or `rid` with `action`, or superuser */
 	GUARD_SELF_OR_DELEGATED, /* ... or the path's {uid} is the caller */
+	GUARD_DELEGATED_ACL, /* ... and superuser alone where the path's {rid} is protected */
 	GUARD_RID,       /* `rid` with `action`, or superuser */
 	GUARD_SUPERUSER
 };

@@ -82,6 +82,20 @@ def group(admin, gid):
 
 
 @pytest.fixture
+def rid():
+    """A resource id nothing has yet."""
+    return f"test:resource-{next(_numbers)}"
+
+
+@pytest.fixture
+def acl(admin, rid):
+    """An ACL at the shared enforce-mode daemon; it goes with all grants on it."""
+    admin.expect(201, "PUT", f"/acls/{rid}", {"description": "Something"})
+    yield rid
+    admin.delete(f"/acls/{rid}")
+
+
+@pytest.fixture
 def user(admin, uid):
     """A regular user at the shared enforce-mode daemon, with PASSWORD."""
     admin.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD, "description": "Somebody"})

@@ -25,6 +25,14 @@ ROUTES = {  # path: methods
     "/groups/some/groups": {"GET"},
     "/groups/some/groups/other": {"PUT", "DELETE"},
     "/uiconfig": {"GET"},
+    "/acls": {"GET"},
+    "/acls/some:thing": {"GET", "PUT", "PATCH", "DELETE"},
+    "/acls/some:thing/permissions": {"GET"},
+    "/acls/some%252Fthing/users/somebody": {"GET", "DELETE"},
+    "/acls/some%2Fthing/groups/some": {"GET", "DELETE"},
+    "/acls/some:thing/users/somebody/read": {"GET", "PUT", "DELETE"},
+    "/acls/some:thing/groups/some/no-action": {"GET", "PUT", "DELETE"},
+    "/groups/some/permissions": {"GET"},
 }
 METHODS = {"GET", "PUT", "POST", "PATCH", "DELETE"}
 
@@ -40,7 +48,10 @@ def pretty(document):
 @pytest.mark.parametrize("path", ["/auth/jwks", "/auth/providers", "/auth/oidc/providers", "/uiconfig",
                                   "/users", "/users/bootstrapuser", "/users/bootstrapuser/groups",
                                   "/users/bootstrapuser/permissions", "/groups", "/groups/superusers",
-                                  "/groups/superusers/users", "/groups/superusers/groups"])
+                                  "/groups/superusers/users", "/groups/superusers/groups",
+                                  "/acls", "/acls/dcos:superuser",
+                                  "/acls/dcos:superuser/permissions", "/acls/dcos:superuser/groups/superusers",
+                                  "/acls/dcos:superuser/groups/superusers/full", "/groups/superusers/permissions"])
 def test_json_is_pretty_with_two_blanks_and_one_newline(admin, path):
     answer = admin.get(path)
     assert answer.status == 200

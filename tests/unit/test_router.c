@@ -160,6 +160,8 @@ static void rows_that_say_too_little_refuse_to_start(void **state)
 		{{{.pattern = "/a", .auth = AUTH_PUBLIC, .handler = handle}}, 1, "who may call it"},
 		{{{.pattern = "/a", .auth = AUTH_REQUIRED, .guard = GUARD_RID,
 			.handler = handle}}, 1, "names none"},
+		{{{.pattern = "/a/{uid}", .auth = AUTH_REQUIRED, .guard = GUARD_DELEGATED_ACL,
+			.guard_rid = "iam:acls", .handler = handle}}, 1, "has none"},
 		{{{.pattern = "/a", .auth = AUTH_PUBLIC, .guard = GUARD_NONE}}, 1, "no handler"},
 		{{ROW(HTTP_GET, "a")}, 1, "does not begin"},
 		{{ROW(HTTP_GET, "/a//b")}, 1, "empty segment"},
