@@ -302,10 +302,10 @@ def seed_large(database, users, groups, grants_):
                     for i in range(groups) if i % 4 != 0 and i % 8 < 4))
     half = grants_ // 2
     db.executemany("INSERT OR IGNORE INTO user_grants (uid, rid, action) VALUES (?, ?, ?)",
-                   ((f"user-{i * 104729 % users:07d}", f"dcos:service:{i * 31 % resources:06d}", i % 5)
+                   ((f"user-{i * 104729 % users:07d}", f"dcos:service:{(i * 31 + i // users) % resources:06d}", i % 5)
                     for i in range(half)))
     db.executemany("INSERT OR IGNORE INTO group_grants (gid, rid, action) VALUES (?, ?, ?)",
-                   ((f"group-{i * 7907 % groups:06d}", f"dcos:service:{i * 37 % resources:06d}", i % 5)
+                   ((f"group-{i * 7907 % groups:06d}", f"dcos:service:{(i * 37 + i // groups) % resources:06d}", i % 5)
                     for i in range(half)))
     db.execute("COMMIT")
     db.close()
