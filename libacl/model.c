@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "libacl/base/str.h"
+
 /* LIMIT: rows of facts are addressed with 32 bits. */
 #define MAX_FACTS ((size_t)UINT32_MAX - 1)
 
@@ -45,41 +47,89 @@ void iam_model_free(struct iam_model *m)
 	free(m);
 }
 
-/* The number of a valid id, given now if it is new. */
-static enum iam_err intern(struct iam_model *m, struct map *map, struct str id,
-	uint32_t *ret)
+/*
+ * Facts come in runs of one subject, and often in the order in which ids were numbered: the id
+ * found last, or the one behind it, costs no hash and no look at distant memory.
+ */
+static uint32_t find_near(const struct map *map, uint32_t last, struct str id)
 {
-	uint64_t hash = map_hash(&map->seed, id);
-	uint32_t known = map_find(map, id, hash);
+	for (uint32_t at = last; at < map->count && at - last < 2; at++)
+		if (str_eq(map->keys[at], id))
+			return at;
+	return MAP_NONE;
+}
+
+/* One kind of id. */
+struct kind {
+	struct map *map;
+	uint32_t *last; /* number found last */
+	bool (*valid)(struct str id);
+	enum iam_err bad;
+};
+
+static enum iam_err add_id(struct iam_model *m, const struct kind *k, struct str id,
+	uint64_t hash)
+{
 	struct str copy;
 
-	if (known != MAP_NONE) {
-		*ret = known;
-		return IAM_OK;
-	}
+	if (!k->valid(id))
+		return k->bad;
 	copy = arena_str(m->names, id);
-	if (copy.ptr == NULL || !map_add(map, copy, hash))
+	if (copy.ptr == NULL || !map_add(k->map, copy, hash))
 		return IAM_NO_MEMORY;
-	*ret = (uint32_t)(map->count - 1);
+	return IAM_OK;
+}
+
+/* The number of a valid id, given now if it is new. What is known is valid. */
+static enum iam_err intern(struct iam_model *m, const struct kind *k, struct str id,
+	uint32_t *ret)
+{
+	uint32_t known = find_near(k->map, *k->last, id);
+
+	if (known == MAP_NONE) {
+		uint64_t hash = map_hash(&k->map->seed, id);
+
+		known = map_find(k->map, id, hash);
+		if (known == MAP_NONE) {
+			enum iam_err e = add_id(m, k, id, hash);
+
+			if (e != IAM_OK)
+				return e;
+			known = (uint32_t)(k->map->count - 1);
+		}
+	}
+	*k->last = known;
+	*ret = known;
 	return IAM_OK;
 }
 
 static enum iam_err intern_user(struct iam_model *m, struct str uid, uint32_t *ret)
 {
-	return iam_uid_valid(uid) ? intern(m, &m->users, uid, ret) : IAM_BAD_UID;
+	return intern(m,
+		&(struct kind){&m->users, &m->last_user, iam_uid_valid, IAM_BAD_UID}, uid,
+		ret);
 }
 
 static enum iam_err intern_group(struct iam_model *m, struct str gid, uint32_t *ret)
 {
-	return iam_gid_valid(gid) ? intern(m, &m->groups, gid, ret) : IAM_BAD_GID;
+	return intern(m,
+		&(struct kind){&m->groups, &m->last_group, iam_gid_valid, IAM_BAD_GID},
+		gid, ret);
+}
+
+static enum iam_err intern_resource(struct iam_model *m, struct str rid, uint32_t *ret)
+{
+	return intern(m,
+		&(struct kind){
+			&m->resources, &m->last_resource, iam_rid_valid, IAM_BAD_RID},
+		rid, ret);
 }
 
 enum iam_err iam_model_add_resource(struct iam_model *m, struct str rid)
 {
 	uint32_t resource;
 
-	return iam_rid_valid(rid) ? intern(m, &m->resources, rid, &resource)
-				  : IAM_BAD_RID;
+	return intern_resource(m, rid, &resource);
 }
 
 static size_t next_cap(size_t cap)
@@ -166,15 +216,13 @@ enum iam_err iam_model_add_grant(struct iam_model *m, struct str rid,
 	enum iam_err e;
 
 	assert(action < IAM_ACTION_COUNT);
-	if (!iam_rid_valid(rid))
-		return IAM_BAD_RID;
+	e = intern_resource(m, rid, &resource);
+	if (e != IAM_OK)
+		return e;
 	if (kind == IAM_SUBJECT_GROUP)
 		e = intern_group(m, subject_id, &subject);
 	else
 		e = intern_user(m, subject_id, &subject);
-	if (e != IAM_OK)
-		return e;
-	e = intern(m, &m->resources, rid, &resource);
 	if (e != IAM_OK)
 		return e;
 	return add_grant_word(&m->grants,

@@ -37,6 +37,9 @@ struct iam_model {
 	struct map users;
 	struct map groups;
 	struct map resources;
+	uint32_t last_user; /* numbers found last */
+	uint32_t last_group;
+	uint32_t last_resource;
 	struct pair_list members;   /* user, group */
 	struct pair_list subgroups; /* group, containing group */
 	struct grant_list grants;
