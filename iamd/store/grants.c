@@ -161,8 +161,8 @@ enum iam_err store_grants_remove(struct db *w, struct str rid, enum iam_subject 
 
 /* ---- listings ---- */
 
-/* Reads the row a statement stands on. */
-typedef struct grant_row grant_read_fn(const struct db_stmt *st);
+/* Reads the row a statement stands on; `key` is whose rows they are. */
+typedef struct grant_row grant_read_fn(const struct db_stmt *st, struct str key);
 
 /* Tells the rows of a statement with one id; *stopped is set when row() wants no more. */
 static enum iam_err list(struct db *db, enum stmt_id id, struct str key,
@@ -172,7 +172,7 @@ static enum iam_err list(struct db *db, enum stmt_id id, struct str key,
 
 	db_bind_str(st, key);
 	while (db_step(st) == DB_ROW) {
-		struct grant_row grant = read(st);
+		struct grant_row grant = read(st, key);
 
 		if (!row(&grant, ctx)) {
 			*stopped = true;
@@ -182,33 +182,41 @@ static enum iam_err list(struct db *db, enum stmt_id id, struct str key,
 	return db_result(st, IAM_OK);
 }
 
-/* A user's or group's own. */
-static struct grant_row read_own(const struct db_stmt *st)
+static struct grant_row read_of_user(const struct db_stmt *st, struct str uid)
 {
+	(void)uid;
 	return (struct grant_row){.rid = db_col_str(st, 0),
 		.description = db_col_str(st, 1),
 		.action = store_col_action(st, 2)};
 }
 
-/* A user's, through a group. */
-static struct grant_row read_through_group(const struct db_stmt *st)
+static struct grant_row read_through_group(const struct db_stmt *st, struct str uid)
 {
+	(void)uid;
 	return (struct grant_row){.rid = db_col_str(st, 0),
 		.description = db_col_str(st, 1),
 		.gid = db_col_str(st, 2),
 		.action = store_col_action(st, 3)};
 }
 
-static struct grant_row read_user_of_acl(const struct db_stmt *st)
+static struct grant_row read_of_group(const struct db_stmt *st, struct str gid)
 {
-	return (struct grant_row){
-		.uid = db_col_str(st, 0), .action = store_col_action(st, 1)};
+	return (struct grant_row){.rid = db_col_str(st, 0),
+		.description = db_col_str(st, 1),
+		.gid = gid,
+		.action = store_col_action(st, 2)};
 }
 
-static struct grant_row read_group_of_acl(const struct db_stmt *st)
+static struct grant_row read_user_of_acl(const struct db_stmt *st, struct str rid)
 {
 	return (struct grant_row){
-		.gid = db_col_str(st, 0), .action = store_col_action(st, 1)};
+		.rid = rid, .uid = db_col_str(st, 0), .action = store_col_action(st, 1)};
+}
+
+static struct grant_row read_group_of_acl(const struct db_stmt *st, struct str rid)
+{
+	return (struct grant_row){
+		.rid = rid, .gid = db_col_str(st, 0), .action = store_col_action(st, 1)};
 }
 
 enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
@@ -219,7 +227,7 @@ enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn 
 
 	if (e != IAM_OK)
 		return e;
-	e = list(db, STMT_USER_PERMISSIONS_DIRECT, uid, read_own, row, ctx, &stopped);
+	e = list(db, STMT_USER_PERMISSIONS_DIRECT, uid, read_of_user, row, ctx, &stopped);
 	if (e == IAM_OK && !stopped)
 		e = list(db, STMT_USER_PERMISSIONS_GROUPS, uid, read_through_group, row,
 			ctx, &stopped);
@@ -232,7 +240,7 @@ enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn
 {
 	bool stopped = false;
 
-	return list(db, STMT_GROUP_PERMISSIONS, gid, read_own, row, ctx, &stopped);
+	return list(db, STMT_GROUP_PERMISSIONS, gid, read_of_group, row, ctx, &stopped);
 }
 
 enum iam_err store_acl_permissions(struct db *db, struct str rid, grant_row_fn *row,

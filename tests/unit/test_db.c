@@ -222,6 +222,61 @@ static enum iam_err job_grant(struct fixture *f)
 	return store_grant_add(f->w, STR("r"), IAM_SUBJECT_GROUP, STR("g"), IAM_READ);
 }
 
+static enum iam_err job_group(struct fixture *f)
+{
+	return group_add(f, "new");
+}
+
+static enum iam_err job_group_describe(struct fixture *f)
+{
+	return store_group_set_description(f->w, STR("g"), STR("another text"));
+}
+
+static enum iam_err job_group_delete(struct fixture *f)
+{
+	return store_group_delete(f->w, STR("inner"));
+}
+
+static enum iam_err job_nest(struct fixture *f)
+{
+	return store_subgroup_add(f->w, STR("g"), STR("other"));
+}
+
+static enum iam_err job_unnest(struct fixture *f)
+{
+	return store_subgroup_remove(f->w, STR("g"), STR("other"));
+}
+
+static enum iam_err job_leave(struct fixture *f)
+{
+	return store_member_remove(f->w, STR("g"), STR("old"));
+}
+
+static enum iam_err job_acl(struct fixture *f)
+{
+	return store_acl_add(f->w, STR("new"), STR("text"));
+}
+
+static enum iam_err job_acl_describe(struct fixture *f)
+{
+	return store_acl_set_description(f->w, STR("r"), STR("another text"));
+}
+
+static enum iam_err job_acl_delete(struct fixture *f)
+{
+	return store_acl_delete(f->w, STR("granted"));
+}
+
+static enum iam_err job_ungrant(struct fixture *f)
+{
+	return store_grant_remove(f->w, STR("r"), IAM_SUBJECT_GROUP, STR("g"), IAM_READ);
+}
+
+static enum iam_err job_ungrant_all(struct fixture *f)
+{
+	return store_grants_remove(f->w, STR("r"), IAM_SUBJECT_USER, STR("old"));
+}
+
 static enum iam_err job_revoke(struct fixture *f)
 {
 	return store_revocation_add(f->w,
@@ -246,6 +301,17 @@ static const struct {
 	{"delete", job_delete},
 	{"member", job_member},
 	{"grant", job_grant},
+	{"group", job_group},
+	{"group-describe", job_group_describe},
+	{"group-delete", job_group_delete},
+	{"nest", job_nest},
+	{"unnest", job_unnest},
+	{"leave", job_leave},
+	{"acl", job_acl},
+	{"acl-describe", job_acl_describe},
+	{"acl-delete", job_acl_delete},
+	{"ungrant", job_ungrant},
+	{"ungrant-all", job_ungrant_all},
 	{"revoke", job_revoke},
 	{"audit", job_audit},
 };
@@ -258,6 +324,16 @@ static void fill(struct fixture *f)
 	assert_ok(group_add(f, "g"));
 	assert_ok(store_acl_add(f->w, STR("r"), STR("")));
 	assert_ok(store_member_add(f->w, STR("g"), STR("gone")));
+	assert_ok(group_add(f, "other"));
+	assert_ok(group_add(f, "inner"));
+	assert_ok(store_subgroup_add(f->w, STR("g"), STR("inner")));
+	assert_ok(store_acl_add(f->w, STR("granted"), STR("")));
+	for (enum iam_action a = IAM_CREATE; a < IAM_ACTION_COUNT; a++) {
+		assert_ok(store_grant_add(f->w, STR("granted"), IAM_SUBJECT_GROUP,
+			STR("inner"), a));
+		assert_ok(store_grant_add(f->w, STR("r"), IAM_SUBJECT_USER, STR("old"),
+			a));
+	}
 	tx_commit(f);
 }
 
