@@ -156,3 +156,29 @@ def test_changes_of_one_user_at_once_are_each_whole(enforce, admin, user):
         assert {a.status for a in answers} <= {204, 409}
         found = admin.get(f"/users/{user}?fields=all").json()
         assert found["enabled"] == (int(found["description"][1:]) % 2 == 0)
+
+
+def test_a_change_that_waited_behind_the_loss_of_its_permission_is_refused(new_daemon):
+    """The caller was permitted when the request came; by the time it is written, no more."""
+    daemon = new_daemon(**SLOW_HASH).start()
+    admin = daemon.superuser()
+    for uid in ("delegate", "victim"):
+        admin.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD})
+    admin.expect(201, "PUT", "/acls/iam:users", {"description": ""})
+    admin.expect(204, "PUT", "/acls/iam:users/users/delegate/update")
+    delegate = daemon.client(daemon.login("delegate", PASSWORD))
+    delegate.expect(204, "PATCH", "/users/victim", {"description": "may do so"})
+
+    def act():
+        time.sleep(0.05)  # the hash takes longer
+        admin.expect(204, "DELETE", "/acls/iam:users/users/delegate/update")
+        return time.monotonic()
+
+    def change():
+        answer = delegate.patch("/users/victim", {"password": "of a thief perhaps"})
+        return answer, time.monotonic()
+
+    (answer, ended), acted = together(change, act)
+    assert ended > acted, "the two did not overlap"
+    assert answer.status == 403
+    assert daemon.client().post("/auth/login", {"uid": "victim", "password": PASSWORD}).status == 200
