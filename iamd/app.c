@@ -41,6 +41,8 @@ enum iam_err app_config(const struct app_options *options, struct config **ret_c
 		e = config_set(c, options->overrides[i], err);
 	if (e == IAM_OK)
 		e = config_check(c, err);
+	if (e == IAM_OK)
+		e = config_read_named_files(c, err);
 	if (e != IAM_OK) {
 		config_free(c);
 		return e;

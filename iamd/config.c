@@ -16,6 +16,7 @@
 
 #include <ini.h>
 
+#include "iamd/authz/path_map.h"
 #include "iamd/config_value.h"
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
@@ -148,8 +149,7 @@ static enum iam_err parse_text(struct config *c, struct str text, const char *na
 	return IAM_OK;
 }
 
-/* *ret_text lies in *ret_data, which is the caller's to free. */
-static enum iam_err read_file(const char *path, char **ret_data, struct str *ret_text,
+enum iam_err config_read_file(const char *path, char **ret_data, struct str *ret_text,
 	struct iam_error *err)
 {
 	FILE *file = fopen(path, "re");
@@ -258,6 +258,7 @@ void config_free(struct config *c)
 		return;
 	for (unsigned i = 0; i < config_option_count; i++)
 		option_release(c, &config_options[i]);
+	path_map_free(c->path_map);
 	free(c);
 }
 
@@ -287,7 +288,7 @@ enum iam_err config_load(const char *path, struct config **ret_config,
 	enum iam_err e;
 
 	if (path != NULL) {
-		e = read_file(path, &data, &text, err);
+		e = config_read_file(path, &data, &text, err);
 		if (e != IAM_OK)
 			return e;
 	}

@@ -16,6 +16,9 @@
 
 enum api_access { API_ENFORCE, API_GATEWAY };
 enum audit_decisions { AUDIT_DENIED, AUDIT_ALL };
+enum forward_headers { FORWARD_X_ORIGINAL, FORWARD_X_FORWARDED };
+
+struct path_map;
 
 #define CONFIG_TYPE_STR       char *
 #define CONFIG_TYPE_INT       int64_t
@@ -23,6 +26,7 @@ enum audit_decisions { AUDIT_DENIED, AUDIT_ALL };
 #define CONFIG_TYPE_ENUM_MODE enum api_access
 #define CONFIG_TYPE_ENUM_LOG  int     /* enum log_level */
 #define CONFIG_TYPE_ENUM_AUDIT enum audit_decisions
+#define CONFIG_TYPE_ENUM_FORWARD enum forward_headers
 #define CONFIG_TYPE_DURATION  int64_t /* seconds */
 #define CONFIG_TYPE_SIZE      int64_t /* bytes */
 
@@ -30,6 +34,7 @@ struct config {
 #define OPT(kind, name, def, min, max, unit, reload, text) CONFIG_TYPE_##kind name;
 #include "iamd/config.def"
 #undef OPT
+	struct path_map *path_map; /* of path_map_file; NULL: the built-in table */
 };
 
 /*
@@ -51,6 +56,12 @@ MUST_CHECK enum iam_err config_set(struct config *c, const char *assignment,
 
 /* Rules over several options (gateway needs loopback, TLS needs both files, superuser pairs). */
 MUST_CHECK enum iam_err config_check(const struct config *c, struct iam_error *err);
+
+/*
+ * Reads what options name and every request needs: path_map_file. After config_check(). Errors:
+ * IAM_CONFIG with file and line, IAM_NO_MEMORY.
+ */
+MUST_CHECK enum iam_err config_read_named_files(struct config *c, struct iam_error *err);
 
 /* Every option with its value as a valid iamd.conf; secrets (superuser_password_hash) as ********. */
 void config_dump(const struct config *c, FILE *out);

@@ -180,6 +180,21 @@ static enum iam_err check_uid(const char *option, const char *uid, struct iam_er
 		option, IAM_UID_MAX_BYTES);
 }
 
+/* A path on the origin that the browser is at: "/x", but neither "//host" nor "/\\host". */
+static enum iam_err check_login_page(const struct config *c, struct iam_error *err)
+{
+	const char *p = c->login_page;
+	bool ok = p[0] == '/' && p[1] != '/';
+
+	for (; ok && *p != '\0'; p++)
+		ok = *p > ' ' && *p < 0x7f && *p != '\\' && *p != '"';
+	if (ok)
+		return IAM_OK;
+	return iam_error_set(err, IAM_CONFIG,
+		"login_page: must be a path that begins with one '/', in ASCII without "
+		"blanks, '\\' or '\"'");
+}
+
 enum iam_err config_check(const struct config *c, struct iam_error *err)
 {
 	enum iam_err e = check_listen(c, err);
@@ -191,6 +206,8 @@ enum iam_err config_check(const struct config *c, struct iam_error *err)
 		e = check_proxies(c, err);
 	if (e == IAM_OK)
 		e = check_pairs(c, err);
+	if (e == IAM_OK)
+		e = check_login_page(c, err);
 	if (e == IAM_OK)
 		e = check_uid("superuser_username", c->superuser_username, err);
 	if (e == IAM_OK)

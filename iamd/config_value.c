@@ -16,14 +16,15 @@
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
 
-#define DEFAULT_STR(value)        .default_text = (value)
-#define DEFAULT_ENUM_MODE(value)  .default_text = (value)
-#define DEFAULT_ENUM_LOG(value)   .default_text = (value)
-#define DEFAULT_ENUM_AUDIT(value) .default_text = (value)
-#define DEFAULT_INT(value)        .default_number = (value)
-#define DEFAULT_BOOL(value)       .default_number = (value)
-#define DEFAULT_DURATION(value)   .default_number = (value)
-#define DEFAULT_SIZE(value)       .default_number = (value)
+#define DEFAULT_STR(value)          .default_text = (value)
+#define DEFAULT_ENUM_MODE(value)    .default_text = (value)
+#define DEFAULT_ENUM_LOG(value)     .default_text = (value)
+#define DEFAULT_ENUM_AUDIT(value)   .default_text = (value)
+#define DEFAULT_ENUM_FORWARD(value) .default_text = (value)
+#define DEFAULT_INT(value)          .default_number = (value)
+#define DEFAULT_BOOL(value)         .default_number = (value)
+#define DEFAULT_DURATION(value)     .default_number = (value)
+#define DEFAULT_SIZE(value)         .default_number = (value)
 
 const struct option config_options[] = {
 #define OPT(kind_, name_, default_, min_, max_, unit_, reload_, text_) \
@@ -61,6 +62,12 @@ static const char *const log_names[] = {
 	[LOG_LEVEL_INFO] = "info",
 	[LOG_LEVEL_WARNING] = "warning",
 	[LOG_LEVEL_ERROR] = "error",
+	NULL,
+};
+
+static const char *const forward_names[] = {
+	[FORWARD_X_ORIGINAL] = "x-original",
+	[FORWARD_X_FORWARDED] = "x-forwarded",
 	NULL,
 };
 
@@ -114,6 +121,9 @@ void option_describe(const struct option *o, char buf[OPTION_TEXT_BYTES])
 		return;
 	case OPTION_ENUM_LOG:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "debug, info, warning or error");
+		return;
+	case OPTION_ENUM_FORWARD:
+		(void)snprintf(buf, OPTION_TEXT_BYTES, "x-original or x-forwarded");
 		return;
 	case OPTION_DURATION:
 		(void)snprintf(buf, OPTION_TEXT_BYTES,
@@ -241,6 +251,12 @@ static enum iam_err option_parse(struct config *c, const struct option *o,
 		if (ok)
 			*(int *)field(c, o) = (int)number;
 		break;
+	case OPTION_ENUM_FORWARD:
+		ok = enum_parse(value, forward_names, &number);
+		if (ok)
+			*(enum forward_headers *)field(c, o) =
+				(enum forward_headers)number;
+		break;
 	case OPTION_DURATION:
 		ok = scaled_parse(value, o, duration_scales, field(c, o));
 		break;
@@ -274,6 +290,7 @@ enum iam_err option_set_default(struct config *c, const struct option *o)
 	case OPTION_ENUM_MODE:
 	case OPTION_ENUM_AUDIT:
 	case OPTION_ENUM_LOG:
+	case OPTION_ENUM_FORWARD:
 		return option_parse(c, o, str_c(o->default_text));
 	case OPTION_BOOL:
 		*(bool *)field(c, o) = o->default_number != 0;
@@ -318,6 +335,10 @@ enum iam_err option_copy(const struct config *from, struct config *to,
 	case OPTION_ENUM_LOG:
 		*(int *)field(to, o) = *(const int *)field_const(from, o);
 		return IAM_OK;
+	case OPTION_ENUM_FORWARD:
+		*(enum forward_headers *)field(to, o) =
+			*(const enum forward_headers *)field_const(from, o);
+		return IAM_OK;
 	case OPTION_BOOL:
 		*(bool *)field(to, o) = *(const bool *)field_const(from, o);
 		return IAM_OK;
@@ -361,6 +382,8 @@ const char *option_format(const struct config *c, const struct option *o,
 		return audit_names[*(const enum audit_decisions *)value];
 	case OPTION_ENUM_LOG:
 		return log_names[*(const int *)value];
+	case OPTION_ENUM_FORWARD:
+		return forward_names[*(const enum forward_headers *)value];
 	case OPTION_INT:
 		(void)snprintf(buf, OPTION_TEXT_BYTES, "%" PRId64,
 			*(const int64_t *)value);

@@ -25,6 +25,7 @@ enum option_kind {
 	OPTION_ENUM_MODE,
 	OPTION_ENUM_LOG,
 	OPTION_ENUM_AUDIT,
+	OPTION_ENUM_FORWARD,
 	OPTION_DURATION,
 	OPTION_SIZE,
 };
@@ -47,6 +48,10 @@ struct option {
 #define OPTIONS_MAX 64
 extern const struct option config_options[];
 extern const unsigned config_option_count;
+
+/* A whole file, at most 256 KiB. *ret_text lies in *ret_data, which is the caller's to free. */
+MUST_CHECK enum iam_err config_read_file(const char *path, char **ret_data,
+	struct str *ret_text, struct iam_error *err);
 
 /* NULL when there is none of that name. */
 const struct option *option_find(struct str name);

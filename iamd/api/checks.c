@@ -226,7 +226,7 @@ static enum iam_err note_actor(struct req *r)
 /* OPTIONS of a known path is answered here; else is there a route for the method? */
 static enum iam_err route_or_options(struct req *r, struct resp *out)
 {
-	if (r->match != NULL && r->method == HTTP_OPTIONS)
+	if (r->match != NULL && r->method == HTTP_OPTIONS && r->route == NULL)
 		return answer_options(r, out);
 	return route_again(r);
 }

@@ -233,23 +233,6 @@ static void answer_too_large(struct req *r, struct resp *out)
 	out->close = true;
 }
 
-static void begin(struct req *r, struct resp *out)
-{
-	int64_t length;
-
-	r->decisions = r->svc->decisions;
-	if (checks_route(r) == IAM_NO_MEMORY) {
-		answer_error(r, out, IAM_NO_MEMORY);
-		return;
-	}
-	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
-								  : ROUTE_BODY_DEFAULT;
-	if (r->has_content_length &&
-		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
-			&length))
-		answer_too_large(r, out);
-}
-
 static void dispatch(struct req *r, struct resp *out)
 {
 	enum iam_err e;
@@ -263,6 +246,28 @@ static void dispatch(struct req *r, struct resp *out)
 		answer_error(r, out, e);
 	else if (out->status == 0)
 		run_handler(r, out);
+}
+
+static void begin(struct req *r, struct resp *out)
+{
+	int64_t length;
+
+	r->decisions = r->svc->decisions;
+	if (checks_route(r) == IAM_NO_MEMORY) {
+		answer_error(r, out, IAM_NO_MEMORY);
+		return;
+	}
+	if (r->route != NULL && (r->route->flags & ROUTE_ANY) != 0) {
+		if (r->has_content_length || r->chunked)
+			dispatch(r, out); /* before the body, which nobody reads */
+		return;
+	}
+	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
+								  : ROUTE_BODY_DEFAULT;
+	if (r->has_content_length &&
+		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
+			&length))
+		answer_too_large(r, out);
 }
 
 static void resumed(struct req *r, struct resp *out)

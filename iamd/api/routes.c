@@ -35,8 +35,9 @@ const struct route routes_table[] = {
 { HTTP_DELETE, P "/users/{uid}/tokens",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_tokens_end },
 { HTTP_GET,    P "/users/{uid}/groups",         AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_groups },
 { HTTP_GET,    P "/users/{uid}/permissions",    AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_user_permissions },
-/* decisions; the handler decides who may ask about whom */
+/* decisions: the handler decides who may ask about whom; of /auth/check the token is the subject */
 { HTTP_GET,    P "/internal/policyquery",       AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_policyquery },
+{ HTTP_GET,    P "/auth/check",                 AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, ROUTE_ANY, NULL, 0, api_auth_check },
 /* groups: users and groups in them */
 { HTTP_GET,    P "/groups",                     AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_SLOW, J, NULL, 0, api_groups_list },
 { HTTP_GET,    P "/groups/{gid}",               AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_READ, LANE_INLINE, J, NULL, 0, api_group_get },

@@ -47,6 +47,7 @@ struct call {
 	struct sb body;
 	bool has_body;
 	bool body_too_large;
+	bool is_body_unread; /* parked before the body was read, which never will be */
 	bool is_draining; /* the answer says close; as of the last time the loop had it */
 	bool was_parked;  /* else no job can ever have owned it */
 	size_t body_bytes;  /* all that came, kept or not */

@@ -87,10 +87,14 @@ enum exchange_next exchange_begin(struct call *c, struct link *l, unsigned statu
 	if (status != 0)
 		return refuse(c, status, why);
 	read_framing(c);
-	c->parking->ops->begin(r, &c->out);
 	c->stage = CALL_BODY;
+	c->parking->ops->begin(r, &c->out);
 	if (!c->has_body)
 		return EXCHANGE_WAIT;
+	if (c->stage == CALL_PARKED) {
+		c->is_body_unread = true;
+		return EXCHANGE_WAIT;
+	}
 	if (c->out.status == 0 && r->has_content_length &&
 		!str_to_i64(req_header(r, "Content-Length"), 0, (int64_t)r->body_max,
 			&length))
@@ -135,8 +139,13 @@ enum exchange_next exchange_run(struct call *c, const struct link *l)
 
 enum exchange_next exchange_resume(struct call *c, const struct link *l)
 {
+	enum exchange_next next;
+
 	look_again(c, l);
 	c->stage = CALL_RUNNING;
 	c->parking->ops->resumed(c->req, &c->out);
-	return after_handler(c);
+	next = after_handler(c);
+	if (c->is_body_unread)
+		c->out.close = true;
+	return next;
 }

@@ -116,6 +116,23 @@ static enum iam_err bad_row(const struct route *row, const char *why,
 		row->pattern == NULL ? "(none)" : row->pattern, why);
 }
 
+/* One method of the path, or all of them. */
+static enum iam_err take_methods(struct node *n, const struct route *row,
+	struct iam_error *err)
+{
+	bool is_any = (row->flags & ROUTE_ANY) != 0;
+
+	for (unsigned m = 0; m < HTTP_METHOD_COUNT; m++) {
+		if (m != row->method && !is_any)
+			continue;
+		if (n->by_method[m] != NULL)
+			return bad_row(row, "is there twice", err);
+		n->by_method[m] = row;
+	}
+	n->has_routes = true;
+	return IAM_OK;
+}
+
 static enum iam_err add_route(struct router *rt, const struct route *row,
 	struct iam_error *err)
 {
@@ -142,11 +159,7 @@ static enum iam_err add_route(struct router *rt, const struct route *row,
 		if (n == NULL)
 			return iam_error_set(err, IAM_NO_MEMORY, "out of memory");
 	}
-	if (n->by_method[row->method] != NULL)
-		return bad_row(row, "is there twice", err);
-	n->by_method[row->method] = row;
-	n->has_routes = true;
-	return IAM_OK;
+	return take_methods(n, row, err);
 }
 
 enum iam_err router_new(const struct route *routes, unsigned n_routes,

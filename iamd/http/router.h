@@ -37,6 +37,7 @@ enum {
 	ROUTE_JSON = 1,      /* the contract's JSON rules: Accept, body rules, no HEAD */
 	ROUTE_STATE = 2,     /* changes state: the cross-site rule applies to cookies */
 	ROUTE_SENSITIVE = 4, /* the arena is wiped */
+	ROUTE_ANY = 8,       /* every method, OPTIONS and unknown ones too; bodies are neither looked at nor waited for */
 };
 
 struct route {

@@ -3,8 +3,9 @@
  * mean.
  *
  * The life of a request: headers complete -> sanitised, ops->begin (route, body cap; may
- * answer at once by setting out->status) -> body gathered up to r->body_max (past it:
- * 413) -> ops->dispatch, which fills `out`, or suspends the request through r->io and has
+ * answer at once by setting out->status, or, where there is a body, suspend the request as
+ * dispatch may; the body is then never read and the connection closed) -> body gathered up
+ * to r->body_max (past it: 413) -> ops->dispatch, which fills `out`, or suspends the request through r->io and has
  * it resumed later -> ops->resumed on the loop -> sent -> ops->finished, after which the
  * request is freed. `finished` may be called on a lane (a job that outlived a drain) and
  * sees status 499 when the client left before it was answered.
