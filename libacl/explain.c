@@ -27,7 +27,8 @@ struct trail {
 	uint32_t *
 		seen; /* open addressing over 2 * cap slots: place + 1 of a step; 0 is free */
 	size_t count;
-	size_t cap; /* 0 or a power of two */
+	size_t cap;    /* 0 or a power of two */
+	uint32_t from; /* the place of the group whose containers are being met */
 };
 
 /* What grants one is looked for. */
@@ -73,38 +74,38 @@ static bool grow(struct trail *t)
 	return true;
 }
 
-/* Notes the groups that were not met yet. False: no memory. */
-static bool meet(struct trail *t, struct ids groups, uint32_t from)
+/* Notes a group that was not met yet. False: no memory. */
+static bool meet(uint32_t group, void *ctx)
 {
-	for (size_t i = 0; i < groups.n; i++) {
-		size_t at;
+	struct trail *t = ctx;
+	size_t at;
 
-		if (t->count == t->cap && !grow(t))
-			return false;
-		at = slot_of(t, groups.at[i]);
-		if (t->seen[at] != 0)
-			continue;
-		t->steps[t->count++] = (struct step){groups.at[i], from};
-		t->seen[at] = (uint32_t)t->count;
-	}
+	if (t->count == t->cap && !grow(t))
+		return false;
+	at = slot_of(t, group);
+	if (t->seen[at] != 0)
+		return true;
+	t->steps[t->count++] = (struct step){group, t->from};
+	t->seen[at] = (uint32_t)t->count;
 	return true;
 }
 
 /* The first step, in order of distance, whose group holds a wanted grant. */
-static enum iam_err walk(const struct iam_snapshot *s, struct ids own,
+static enum iam_err walk(const struct iam_snapshot *s, uint32_t user,
 	const struct wanted *w, struct trail *t, uint32_t *ret_step)
 {
-	if (!meet(t, own, NO_STEP))
+	t->from = NO_STEP;
+	if (closure_direct(s, user, meet, t) == CLOSURE_STOPPED)
 		return IAM_NO_MEMORY;
-	for (uint32_t next = 0; next < t->count; next++) {
-		uint32_t group = t->steps[next].group;
+	for (t->from = 0; t->from < t->count; t->from++) {
+		uint32_t group = t->steps[t->from].group;
 
 		if ((granted(s, IAM_SUBJECT_GROUP, group, w->resource) & w->actions) !=
 			0) {
-			*ret_step = next;
+			*ret_step = t->from;
 			return IAM_OK;
 		}
-		if (!meet(t, snapshot_containers(s, group), next))
+		if (closure_containers(s, group, meet, t) == CLOSURE_STOPPED)
 			return IAM_NO_MEMORY;
 	}
 	assert(false); /* an allowing decision rests on a grant */
@@ -122,7 +123,7 @@ static void tell_chain(const struct iam_snapshot *s, const struct trail *t, uint
 	x->chain_len = left;
 	x->n_chain = left < IAM_CHAIN_MAX ? left : IAM_CHAIN_MAX;
 	for (uint32_t at = step; at != NO_STEP; at = t->steps[at].from) {
-		struct str gid = snapshot_gid(s, t->steps[at].group);
+		struct str gid = group_id(s, t->steps[at].group);
 
 		left--;
 		if (at == step)
@@ -152,18 +153,18 @@ static enum iam_err find_grant(const struct iam_snapshot *s, uint32_t user,
 	uint32_t group;
 	enum iam_err e;
 
-	x->rid = snapshot_rid(s, w->resource);
+	x->rid = resource_id(s, w->resource);
 	if (direct != 0) {
 		x->kind = IAM_SUBJECT_USER;
-		x->subject_id = snapshot_uid(s, user);
+		x->subject_id = user_id(s, user);
 		x->action = choose(direct, asked);
 		return IAM_OK;
 	}
-	e = walk(s, snapshot_user_groups(s, user), w, &t, &step);
+	e = walk(s, user, w, &t, &step);
 	if (e == IAM_OK) {
 		group = t.steps[step].group;
 		x->kind = IAM_SUBJECT_GROUP;
-		x->subject_id = snapshot_gid(s, group);
+		x->subject_id = group_id(s, group);
 		x->action = choose(granted(s, IAM_SUBJECT_GROUP, group, w->resource) &
 				w->actions,
 			asked);

@@ -72,12 +72,6 @@ static inline uint64_t granted(const struct iam_snapshot *s, enum iam_subject ki
 	return 0;
 }
 
-/* What explain.c knows of the tables above. */
-struct ids {
-	const uint32_t *at;
-	size_t n;
-};
-
 /* The number of a user or resource, or MAP_NONE. */
 static inline uint32_t snapshot_user(const struct iam_snapshot *s, struct str uid)
 {
@@ -93,33 +87,42 @@ static inline uint32_t snapshot_resource(const struct iam_snapshot *s, struct st
 		: map_find(&s->resources, rid, map_hash(&s->resources.seed, rid));
 }
 
-static inline struct str snapshot_uid(const struct iam_snapshot *s, uint32_t user)
+static inline struct str user_id(const struct iam_snapshot *s, uint32_t user)
 {
 	return s->users.keys[user];
 }
 
-static inline struct str snapshot_gid(const struct iam_snapshot *s, uint32_t group)
+static inline struct str group_id(const struct iam_snapshot *s, uint32_t group)
 {
 	return s->groups.keys[group];
 }
 
-static inline struct str snapshot_rid(const struct iam_snapshot *s, uint32_t resource)
+static inline struct str resource_id(const struct iam_snapshot *s, uint32_t resource)
 {
 	return s->resources.keys[resource];
 }
 
-/* The groups a user is a member of. */
-static inline struct ids snapshot_user_groups(const struct iam_snapshot *s, uint32_t user)
+/* Visits the groups of a row until told to stop. */
+static inline enum closure_end row_visit(const struct rows *rows, uint32_t row,
+	closure_visit_fn *visit, void *ctx)
 {
-	return (struct ids){.at = row_ids(&s->user_groups, user),
-		.n = row_len(&s->user_groups, user)};
+	for (size_t i = 0; i < row_len(rows, row); i++)
+		if (!visit(row_ids(rows, row)[i], ctx))
+			return CLOSURE_STOPPED;
+	return CLOSURE_DONE;
 }
 
-/* The groups a group is nested in, directly. */
-static inline struct ids snapshot_containers(const struct iam_snapshot *s, uint32_t group)
+/* The groups that a user is directly in, and those that contain a group directly. */
+static inline enum closure_end closure_direct(const struct iam_snapshot *s, uint32_t user,
+	closure_visit_fn *visit, void *ctx)
 {
-	return (struct ids){.at = row_ids(&s->closure.containers, group),
-		.n = row_len(&s->closure.containers, group)};
+	return row_visit(&s->user_groups, user, visit, ctx);
+}
+
+static inline enum closure_end closure_containers(const struct iam_snapshot *s,
+	uint32_t group, closure_visit_fn *visit, void *ctx)
+{
+	return row_visit(&s->closure.containers, group, visit, ctx);
 }
 
 #endif
