@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import time
 
+import acl
 import daemon
 import decisions
 import load
@@ -214,4 +215,4 @@ def memory(s):
 
 
 ALL = {"jwks": jwks, "logins": logins, "p99": p99, "service_logins": service_logins, "start": start,
-       "memory": memory, **decisions.ALL}
+       "memory": memory, **acl.ALL, **decisions.ALL}
