@@ -1,8 +1,8 @@
 /*
  * acl_permissions - who is granted what on one resource: users, then groups. SLOW lane.
  *
- * The store gives rows ordered by (users first, id, action); equal ids make one entry with several
- * actions.
+ * Goes out in pieces by id like every list (see paging.h), for half of all users may be granted
+ * something on one resource. An entry (one user or group with all its actions) is never divided.
  */
 #include <string.h>
 
@@ -10,16 +10,20 @@
 #include "iamd/api/json.h"
 #include "iamd/api/services.h"
 
-/* LIMIT: of an answer that is made at once. */
-#define ANSWER_MAX_BYTES ((size_t)32 << 20)
+/* A piece takes no further entry when it holds this much: the longest one (five URLs) still fits. */
+#define PIECE_FULL_BYTES 8192
 
 struct listing {
 	struct jsonw w;
+	struct sb *piece;
 	struct str rid;
-	bool in_groups; /* "users" is closed */
+	enum iam_subject kind; /* users first */
+	bool begun;
 	bool in_entry;
-	char id[IAM_UID_MAX_BYTES]; /* of the open entry */
+	bool is_full;               /* the piece is; more entries may follow */
+	char id[IAM_UID_MAX_BYTES]; /* of the last entry; id_len 0: none of this kind yet */
 	size_t id_len;
+	char asked[IAM_UID_MAX_BYTES]; /* what the running question continues behind */
 };
 
 static void end_entry(struct listing *l)
@@ -31,25 +35,16 @@ static void end_entry(struct listing *l)
 	l->in_entry = false;
 }
 
-static void begin_groups(struct listing *l)
-{
-	if (l->in_groups)
-		return;
-	end_entry(l);
-	jsonw_array_end(&l->w);
-	jsonw_array_key(&l->w, "groups");
-	l->in_groups = true;
-}
-
 static void begin_entry(struct listing *l, struct str id)
 {
-	end_entry(l);
+	bool is_user = l->kind == IAM_SUBJECT_USER;
+
 	jsonw_object(&l->w);
-	jsonw_str(&l->w, l->in_groups ? "gid" : "uid", id);
-	if (l->in_groups)
-		json_group_url(&l->w, "groupurl", id);
-	else
+	jsonw_str(&l->w, is_user ? "uid" : "gid", id);
+	if (is_user)
 		json_user_url(&l->w, "userurl", id);
+	else
+		json_group_url(&l->w, "groupurl", id);
 	jsonw_array_key(&l->w, "actions");
 	memcpy(l->id, id.ptr, id.len);
 	l->id_len = id.len;
@@ -61,29 +56,69 @@ static bool write_grant(const struct grant_row *g, void *ctx)
 	struct listing *l = ctx;
 	struct str id = g->gid.ptr != NULL ? g->gid : g->uid;
 
-	if (g->gid.ptr != NULL)
-		begin_groups(l);
-	if (!l->in_entry || !str_eq(id, (struct str){l->id, l->id_len}))
+	if (!l->in_entry || !str_eq(id, (struct str){l->id, l->id_len})) {
+		end_entry(l);
+		l->is_full = l->piece->len >= PIECE_FULL_BYTES;
+		if (l->is_full)
+			return false;
 		begin_entry(l, id);
+	}
 	json_action(&l->w, l->rid, g->uid, g->gid, g->action);
-	return !l->w.out->failed;
+	return !l->piece->failed;
 }
 
-static enum iam_err write_all(struct req *r, struct db *db, struct listing *l)
+/* Entries of one kind until they end or the piece is full. */
+static enum iam_err write_entries(struct listing *l, struct db *db)
 {
+	struct str after = {l->asked, l->id_len};
 	enum iam_err e;
 
-	jsonw_object(&l->w);
-	jsonw_array_key(&l->w, "users");
-	e = store_acl_permissions(db, l->rid, write_grant, l);
+	memcpy(l->asked, l->id, l->id_len); /* write_grant() overwrites l->id meanwhile */
+	l->is_full = false;
+	e = store_acl_permissions(db, l->rid, l->kind, after, write_grant, l);
+	end_entry(l);
+	return e;
+}
+
+static void begin_kind(struct listing *l, enum iam_subject kind)
+{
+	if (kind == IAM_SUBJECT_GROUP)
+		jsonw_array_end(&l->w);
+	else
+		jsonw_object(&l->w);
+	jsonw_array_key(&l->w, kind == IAM_SUBJECT_GROUP ? "groups" : "users");
+	l->kind = kind;
+	l->id_len = 0;
+}
+
+static enum iam_err permissions_piece(struct req *r, void *ctx, struct sb *piece,
+	bool *ret_end)
+{
+	struct listing *l = ctx;
+	struct db *db = store_reader(r->svc->store);
+	enum iam_err e;
+
+	if (db == NULL)
+		return IAM_UNAVAILABLE;
+	l->piece = piece;
+	jsonw_set_out(&l->w, piece);
+	if (!l->begun)
+		begin_kind(l, IAM_SUBJECT_USER);
+	l->begun = true;
+	e = write_entries(l, db);
+	if (e == IAM_OK && !l->is_full && l->kind == IAM_SUBJECT_USER) {
+		begin_kind(l, IAM_SUBJECT_GROUP);
+		e = write_entries(l, db);
+	}
 	if (e != IAM_OK)
 		return e;
-	begin_groups(l);
-	end_entry(l);
-	jsonw_array_end(&l->w);
-	jsonw_object_end(&l->w);
-	jsonw_end_document(&l->w);
-	return r->out_heap.failed ? IAM_UNAVAILABLE : IAM_OK;
+	*ret_end = !l->is_full;
+	if (*ret_end) {
+		jsonw_array_end(&l->w);
+		jsonw_object_end(&l->w);
+		jsonw_end_document(&l->w);
+	}
+	return piece->failed ? IAM_NO_MEMORY : IAM_OK;
 }
 
 enum iam_err api_acl_permissions(struct req *r, struct resp *out)
@@ -103,9 +138,6 @@ enum iam_err api_acl_permissions(struct req *r, struct resp *out)
 		return api_no_resource(r, l->rid);
 	if (e != IAM_OK)
 		return e;
-	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
-	jsonw_init(&l->w, &r->out_heap);
-	e = write_all(r, db, l);
-	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap))
-			   : e;
+	jsonw_init(&l->w, NULL);
+	return resp_stream(out, permissions_piece, l);
 }

@@ -207,18 +207,6 @@ static struct grant_row read_of_group(const struct db_stmt *st, struct str gid)
 		.action = store_col_action(st, 2)};
 }
 
-static struct grant_row read_user_of_acl(const struct db_stmt *st, struct str rid)
-{
-	return (struct grant_row){
-		.rid = rid, .uid = db_col_str(st, 0), .action = store_col_action(st, 1)};
-}
-
-static struct grant_row read_group_of_acl(const struct db_stmt *st, struct str rid)
-{
-	return (struct grant_row){
-		.rid = rid, .gid = db_col_str(st, 0), .action = store_col_action(st, 1)};
-}
-
 enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
 	void *ctx)
 {
@@ -243,19 +231,20 @@ enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn
 	return list(db, STMT_GROUP_PERMISSIONS, gid, read_of_group, row, ctx, &stopped);
 }
 
-enum iam_err store_acl_permissions(struct db *db, struct str rid, grant_row_fn *row,
-	void *ctx)
+enum iam_err store_acl_permissions(struct db *db, struct str rid, enum iam_subject kind,
+	struct str after, grant_row_fn *row, void *ctx)
 {
-	bool stopped = false;
-	enum iam_err e = db_view_begin(db);
+	DB_STMT_AUTO struct db_stmt *st = db_use(db,
+		of_kind(kind, STMT_ACL_PERMISSIONS_USERS, STMT_ACL_PERMISSIONS_GROUPS));
 
-	if (e != IAM_OK)
-		return e;
-	e = list(db, STMT_ACL_PERMISSIONS_USERS, rid, read_user_of_acl, row, ctx,
-		&stopped);
-	if (e == IAM_OK && !stopped)
-		e = list(db, STMT_ACL_PERMISSIONS_GROUPS, rid, read_group_of_acl, row,
-			ctx, &stopped);
-	db_view_end(db);
-	return e;
+	db_bind_str(st, rid);
+	db_bind_str(st, store_or_empty(after));
+	while (db_step(st) == DB_ROW) {
+		struct grant_row grant = {.rid = rid, .action = store_col_action(st, 1)};
+
+		*(kind == IAM_SUBJECT_USER ? &grant.uid : &grant.gid) = db_col_str(st, 0);
+		if (!row(&grant, ctx))
+			return IAM_OK;
+	}
+	return db_result(st, IAM_OK);
 }

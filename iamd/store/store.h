@@ -209,8 +209,9 @@ typedef bool grant_row_fn(const struct grant_row *row, void *ctx);
 MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
 /* The group's own, by rid, action. */
 MUST_CHECK enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row, void *ctx);
-/* All on one ACL: users by uid, then groups by gid, each by action. */
-MUST_CHECK enum iam_err store_acl_permissions(struct db *db, struct str rid, grant_row_fn *row, void *ctx);
+/* Those of users, or of groups, on one ACL, by id and action; behind the id `after` (absent: all). */
+MUST_CHECK enum iam_err store_acl_permissions(struct db *db, struct str rid, enum iam_subject kind,
+	struct str after, grant_row_fn *row, void *ctx);
 
 /*
  * The stored grants of a subject on a resource, bit 1 << action each; 0: none.

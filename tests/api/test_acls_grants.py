@@ -172,6 +172,24 @@ def test_permissions_are_listed_from_each_side(admin, acl, rid, user, uid):
     admin.expect(204, "DELETE", f"/acls/{encoded}")
 
 
+def test_the_longest_entries_fit_their_pieces(grants):
+    """A URL of a resource that is all slashes, each written as five bytes; quotes that are escaped beside."""
+    admin = grants.superuser()
+    for rid in ("a" + "/" * 1022 + "b", "\"" * 1024):
+        path = rid.replace("/", "%2F").replace("\"", "%22")
+        url = "/acs/api/v1/acls/" + rid.replace("/", "%252F")
+        admin.expect(201, "PUT", f"/acls/{path}", {"description": ""})
+        names = ["users/bootstrapuser", "users/delegate", "users/victim", "groups/superusers"]
+        for name in names:
+            for action in ACTIONS:
+                admin.expect(204, "PUT", f"/acls/{path}/{name}/{action}")
+        listed = admin.get(f"/acls/{path}/permissions").json()
+        for name, entry in zip(names, listed["users"] + listed["groups"]):
+            assert entry["actions"] == [{"name": a, "url": f"{url}/{name}/{a}"} for a in ACTIONS]
+        assert len(listed["users"]) == 3 and len(listed["groups"]) == 1
+        admin.expect(204, "DELETE", f"/acls/{path}")
+
+
 def test_permissions_of_what_is_not_known_are_400(admin):
     refused(admin, "GET", "/groups/none/permissions", "ERR_UNKNOWN_GROUP_ID", "Group with gid `none` not known.")
     refused(admin, "GET", "/groups/%20/permissions", "ERR_INVALID_GROUP_ID", "Invalid group ID:  ")
@@ -210,6 +228,22 @@ def test_a_grant_and_its_end_hold_for_the_very_next_request(grants):
         assert me.get("/users/victim").status == 200, round_
         admin.expect(204, "DELETE", f"/acls/iam:users/users/delegate{'/read' if round_ % 2 else ''}")
         assert me.get("/users/victim").status == 403, round_
+
+
+def test_a_grant_to_a_group_reaches_those_nested_in_it_at_once(grants):
+    admin, me = grants.superuser(), grants.client(grants.login("delegate", PASSWORD))
+    for gid in ("outer", "middle", "inner"):
+        admin.expect(201, "PUT", f"/groups/{gid}", {"description": ""})
+    links = ["/groups/outer/groups/middle", "/groups/middle/groups/inner", "/groups/inner/users/delegate",
+             "/acls/iam:users/groups/outer/read"]
+    for order in itertools.permutations(links):
+        for link in order:
+            assert me.get("/users/victim").status == 403, (order, link)
+            admin.expect(204, "PUT", link)
+        assert me.get("/users/victim").status == 200, order
+        for link in order:
+            admin.expect(204, "DELETE", link)
+            assert me.get("/users/victim").status == 403, (order, link)
 
 
 @pytest.mark.parametrize("action, works", [
@@ -301,3 +335,55 @@ def test_the_last_superuser_who_can_log_in_is_not_taken_away(new_daemon):
     rows = daemon.sql("SELECT action, object, reason FROM audit WHERE action LIKE 'grant%' ORDER BY id")
     assert rows[-1] == ("grants-remove", "dcos:superuser", "user:svc")
     assert ("grant-remove", "dcos:superuser", "user:svc read") not in rows
+
+
+def at_once(*acts):
+    """The answers of calls that are made at the same time, in their order."""
+    answers, barrier = [None] * len(acts), threading.Barrier(len(acts))
+
+    def run(i, act):
+        barrier.wait()
+        answers[i] = act()
+
+    threads = [threading.Thread(target=run, args=(i, a)) for i, a in enumerate(acts)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return answers
+
+
+def test_of_two_superusers_who_end_each_other_at_once_one_remains(grants):
+    """The second change is judged behind the first, even where both are written in one transaction."""
+    admin = grants.superuser()
+    target = "/acls/dcos:superuser/users/{}/full"
+    for name in ("root-a", "root-b"):
+        admin.expect(201, "PUT", f"/users/{name}", {"password": PASSWORD})
+    a, b = (grants.client(grants.login(n, PASSWORD)) for n in ("root-a", "root-b"))
+    for _ in range(30):
+        for name in ("root-a", "root-b"):
+            admin.expect(204, "PUT", target.format(name))
+        answers = at_once(lambda: a.delete(target.format("root-b")), lambda: b.delete(target.format("root-a")))
+        assert sorted(x.status for x in answers) == [204, 403], answers
+        left = admin.get("/acls/dcos:superuser/permissions").json()["users"]
+        assert [u["uid"] for u in left] == ["root-a" if answers[0].status == 204 else "root-b"]
+        admin.expect(204, "DELETE", target.format(left[0]["uid"]))
+
+
+def test_of_two_last_superusers_who_are_taken_away_at_once_one_remains(new_daemon):
+    daemon = new_daemon(api_access="gateway").start()
+    gw = daemon.client()
+    for name in ("root-a", "root-b"):
+        gw.expect(201, "PUT", f"/users/{name}", {"password": PASSWORD})
+    gw.expect(204, "PUT", "/acls/dcos:superuser/users/root-a/full")
+    gw.expect(204, "DELETE", "/users/bootstrapuser")
+    for round_ in range(30):
+        gw.put("/acls/dcos:superuser/users/root-a/full")
+        gw.put("/acls/dcos:superuser/users/root-b/full")
+        acts = [lambda: gw.delete("/acls/dcos:superuser/users/root-a/full"), lambda: gw.delete("/acls/dcos:superuser/users/root-b")]
+        if round_ % 3 == 2:
+            acts[1] = lambda: gw.patch("/users/root-b", {"enabled": False})
+        answers = at_once(*acts)
+        assert sorted(x.status for x in answers) == [204, 400], answers
+        assert {x.code for x in answers if x.status == 400} == {"ERR_NO_MORE_SUPERUSERS"}
+        gw.expect(204, "PATCH", "/users/root-b", {"enabled": True})

@@ -16,12 +16,15 @@ def crowd(tmp_path_factory):
     """A daemon with COUNT users, made in one transaction while it was down."""
     daemon = iamd.Daemon(tmp_path_factory.mktemp("crowd")).start()
     daemon.superuser().expect(201, "PUT", "/users/template", {"password": "long enough"})
+    daemon.superuser().expect(201, "PUT", "/acls/app:x%2Fy", {"description": "Everybody's"})
     daemon.stop()
     daemon.sql("""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
         INSERT INTO users (id, uid, description, description_folded, provider_type, provider_id, password_hash,
             public_key, enabled, gen, raised, created_at_ms, last_login_ms)
         SELECT 1000 + i, printf('crowd-%05d', i), 'Person ' || i || ' "of" the crowd é', 'person', provider_type, '',
             password_hash, NULL, 1, 1000 + i, 0, created_at_ms, 0 FROM n, users WHERE uid = 'template'""", COUNT)
+    daemon.sql("INSERT INTO user_grants (uid, rid, action) SELECT uid, 'app:x/y', a.column1 FROM users, (VALUES (1), (4)) a")
+    daemon.sql("INSERT INTO group_grants (gid, rid, action) VALUES ('superusers', 'app:x/y', 0)")
     daemon.sql("UPDATE counters SET value = 100000 WHERE name = 'gen'")
     daemon.start()
     yield daemon
@@ -40,6 +43,17 @@ def everybody():
 def test_a_long_list_is_whole_and_pretty(reader):
     answer = reader.get("/users")
     assert sorted(u["uid"] for u in answer.json()["array"]) == everybody()
+    assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def test_whom_a_resource_is_granted_to_is_whole_and_pretty(reader):
+    answer = reader.get("/acls/app:x%2Fy/permissions")
+    url = "/acs/api/v1/acls/app:x%252Fy"
+    assert answer.json() == {
+        "users": [{"uid": u, "userurl": f"/acs/api/v1/users/{u}", "actions": [
+            {"name": a, "url": f"{url}/users/{u}/{a}"} for a in ("read", "full")]} for u in everybody()],
+        "groups": [{"gid": "superusers", "groupurl": "/acs/api/v1/groups/superusers",
+                    "actions": [{"name": "create", "url": f"{url}/groups/superusers/create"}]}]}
     assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
