@@ -22,6 +22,7 @@ AREAS = ("users", "groups", "acls", "metrics", "decisions", "audit")
 #   oneself                 the user it is about is the caller
 # And, where it is said, of the objects named:
 #   a protected {x} takes a superuser
+# "judged: " before them: the route is for everybody, and its answer is the judgement itself.
 API = wire.API
 RULES = [
     ("POST", f"{API}/auth/login", {}, "everybody"),
@@ -87,6 +88,8 @@ RULES = [
          "iam:acls update; a protected {rid} takes a superuser")]],
 
     ("GET", f"{API}/internal/policyquery?rid=app:a&action=read&uid={{uid}}", None, "iam:decisions read; oneself"),
+    ("GET", f"{API}/auth/check?rid=app:a&action=read", None, "judged: exactly app:a read"),
+    ("GET", f"{API}/auth/check?rid=iam:metrics&action=read", None, "judged: exactly iam:metrics read"),
 ]
 
 # -- the world, made through the interface
@@ -212,7 +215,7 @@ def holds(role, grant, by_router=True):
 def expected(words, role, objects):
     """401, 403 or "done" (whatever else, but nothing of the kind)."""
     reasons, vetoed = [], False
-    for clause in words.split("; "):
+    for clause in words.removeprefix("judged: ").split("; "):
         if clause == "everybody":
             return "done"
         if role in STRANGERS:
@@ -230,13 +233,15 @@ def expected(words, role, objects):
     return "done" if any(reasons) and not vetoed else 403
 
 
-def outcome(answer):
+def outcome(answer, is_judgement):
     if answer.status == 401:
-        assert answer.code == "ERR_UNAUTHENTICATED" and answer.header("www-authenticate") == "acsjwt", answer
+        assert answer.header("www-authenticate") == "acsjwt", answer
+        assert is_judgement or answer.code == "ERR_UNAUTHENTICATED", answer
         return 401
     if answer.status == 403:
-        assert answer.code == "ERR_FORBIDDEN", answer
+        assert answer.header("x-iam-reason") if is_judgement else answer.code == "ERR_FORBIDDEN", answer
         return 403
+    assert answer.status == 200 or not is_judgement, answer
     assert answer.status < 500 and answer.status not in (404, 405), answer
     return "done"
 
@@ -256,7 +261,7 @@ def choices(role, path, body):
     return [dict(zip(names, c)) for c in itertools.product(*kinds)]
 
 
-def fill(world, role, text, objects):
+def fill(role, text, objects):
     for name, kind in objects.items():
         text = text.replace("{" + name + "}", role if kind == "own" else OBJECTS[name][kind])
     return text
@@ -280,11 +285,11 @@ def test_a2_who_may_call(world, method, path, body, words):
             want = expected(words, role, objects)
             if want == "done" and method == "DELETE" and path.endswith("/users/{uid}") and objects == {"uid": "own"}:
                 continue  # would end the role
-            target, sent = fill(world, role, path, objects), body
-            if sent and "{uid}" in sent.get("token", ""):
-                sent = {"token": token_of(world, role, objects)}
+            target, sent = fill(role, path, objects), body and json.loads(fill(role, json.dumps(body), objects))
+            if sent and sent.get("token", "").startswith("token of "):
+                sent = {"token": token_of(world, sent["token"].removeprefix("token of "))}
             answer = world.ask(role, method, target, sent)
-            got = outcome(answer)
+            got = outcome(answer, words.startswith("judged: "))
             seen.add(got)
             if got != want:
                 wrong.append(f"{role} {method} {target} {body or ''}: {answer.status}, expected {want}")
@@ -294,11 +299,8 @@ def test_a2_who_may_call(world, method, path, body, words):
     assert seen == ({"done"} if words == "everybody" else {"done", 401} if words == "a token" else {"done", 401, 403})
 
 
-def token_of(world, role, objects):
-    uid = role if objects["uid"] == "own" else OBJECTS["uid"][objects["uid"]]
-    if uid == "disabled":
-        return world.tokens[uid]
-    return world.daemon.login(uid, PASSWORD)
+def token_of(world, uid):
+    return world.tokens[uid] if uid == "disabled" else world.daemon.login(uid, PASSWORD)
 
 
 def test_a2_the_objects_are_what_the_words_call_them(world):
