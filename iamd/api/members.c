@@ -81,9 +81,11 @@ static enum iam_err begin(struct req *r, const char *folder, const char *id_name
 		return e;
 	sb_init(&path, r->arena, 256);
 	sb_addf(&path, "/acs/api/v1/groups/%.*s/%s", STR_FMT(l->gid), folder);
-	l->form = (struct paging_form){
-		.path = sb_str(&path), .id_name = id_name, .id_max = id_max};
 	l->effective = api_query_is(r, "effective", "true");
+	l->form = (struct paging_form){.path = sb_str(&path),
+		.id_name = id_name,
+		.id_max = id_max,
+		.is_costly = l->effective};
 	e = path.failed ? IAM_NO_MEMORY : paging_new(r, &l->form, ret);
 	if (e != IAM_OK)
 		return e;
@@ -103,6 +105,7 @@ enum iam_err api_members_list(struct req *r, struct resp *out)
 		return e;
 	l = p->ctx;
 	l->service = api_query_is(r, "type", "service");
+	l->form.is_costly = l->effective || l->service;
 	if (l->service)
 		paging_keep(p, "type", "service");
 	return paging_answer(r, out, p, user_rows);

@@ -16,8 +16,12 @@
 /* LIMIT: of `q`, and of a page. */
 #define Q_MAX_BYTES 256
 #define PAGE_MAX    1000
-/* A piece is closed when it holds this much: the longest row (description and key, escaped) still fits. */
-#define PIECE_FULL_BYTES 8192
+/*
+ * A piece is closed when it holds this much, and so exceeds it by one row (at most some 40 KiB:
+ * description and key, escaped). Small ones cost clients who read slowly little memory.
+ */
+#define PIECE_FULL_BYTES        8192
+#define PIECE_FULL_COSTLY_BYTES 49152
 /* LIMIT: rows asked of the database at once. */
 #define ROWS_AT_ONCE 1000
 /* LIMIT: the link: an id of 1024 bytes and a search text, three-fold when all of it is escaped. */
@@ -76,6 +80,8 @@ void paging_keep(struct paging *p, const char *name, const char *value)
 
 bool paging_row(struct paging *p, struct str id)
 {
+	size_t full = p->form->is_costly ? PIECE_FULL_COSTLY_BYTES : PIECE_FULL_BYTES;
+
 	assert(id.len <= p->form->id_max);
 	if (p->probes && p->n_rows == p->left) {
 		p->n_rows++; /* one behind the page: its id is of no interest */
@@ -84,7 +90,7 @@ bool paging_row(struct paging *p, struct str id)
 	p->n_rows++;
 	memcpy(p->last, id.ptr, id.len);
 	p->query.after = (struct str){p->last, id.len};
-	p->is_full = !p->probes && p->piece->len >= PIECE_FULL_BYTES;
+	p->is_full = !p->probes && p->piece->len >= full;
 	return !p->is_full;
 }
 

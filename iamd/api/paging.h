@@ -59,6 +59,7 @@ struct paging_form {
 	const char *id_name; /* "user ID": what `after` must be */
 	size_t id_max;       /* LIMIT: bytes of an id */
 	bool takes_q;        /* else `q` is ignored like any unknown parameter */
+	bool is_costly; /* a question costs more than its rows: fewer and larger pieces */
 };
 
 /*

@@ -4,6 +4,7 @@ import time
 import pytest
 
 import keys
+import seed
 
 PASSWORD = "correct horse battery"
 GOOD = {"description": "Some people"}
@@ -226,3 +227,43 @@ def test_a_thousand_levels_made_by_calls_are_one_chain(new_daemon):
     assert deep.get("/groups").status == 403
     admin.expect(204, "DELETE", f"/groups/{chain[250]}")
     assert subgroups(admin, "superusers", EFFECTIVE) == chain[:250]
+
+
+@pytest.mark.parametrize("shape", ["chain", "cycle"])
+def test_ten_thousand_groups_in_each_other_stall_nobody(new_daemon, shape):
+    """Seeded while the daemon was down; then listed, asked, cut and joined by calls."""
+    daemon = new_daemon().start()
+    daemon.validate = False
+    admin = daemon.superuser()
+    admin.expect(201, "PUT", "/users/deep", {"password": PASSWORD})
+    daemon.stop()
+    chain = [f"n{i:05}" for i in range(10000)]
+    daemon.sql("""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
+        INSERT INTO groups (gid, description, description_folded, provider_type)
+        SELECT printf('n%05d', i), '', '', 'internal' FROM n""")
+    daemon.sql("""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9998)
+        INSERT INTO group_nesting (gid, sub_gid) SELECT printf('n%05d', i), printf('n%05d', i + 1) FROM n""")
+    if shape == "cycle":
+        daemon.sql("INSERT INTO group_nesting (gid, sub_gid) VALUES (?, ?)", chain[-1], chain[0])
+    seed.member(daemon, chain[-1], "deep")
+    daemon.start()
+    admin, deep = daemon.superuser(), daemon.client(daemon.login("deep", PASSWORD))
+
+    def quickly(client, method, path, status):
+        began = time.monotonic()
+        answer = client.expect(status, method, path)
+        assert time.monotonic() - began < 5, (method, path)
+        return answer
+
+    assert len(quickly(admin, "GET", "/users/deep/groups?effective=true", 200).json()["array"]) == 10000
+    assert len(quickly(admin, "GET", f"/groups/{chain[0]}/groups?effective=true", 200).json()["array"]) == 9999
+    listed = quickly(admin, "GET", f"/groups/{chain[0]}/users?effective=true&limit=1", 200).json()["array"]
+    assert [m["user"]["uid"] for m in listed] == ["deep"]
+    quickly(deep, "GET", "/groups?limit=1", 403)
+    quickly(admin, "PUT", f"/groups/superusers/groups/{chain[0]}", 204)
+    quickly(deep, "GET", "/groups?limit=1", 200)
+    quickly(deep, "DELETE", "/groups/superusers/users/bootstrapuser", 204)
+    assert quickly(deep, "DELETE", f"/groups/{chain[5000]}/groups/{chain[5001]}", 400).code == "ERR_NO_MORE_SUPERUSERS"
+    quickly(deep, "PUT", "/groups/superusers/users/bootstrapuser", 204)
+    quickly(deep, "DELETE", f"/groups/{chain[5000]}/groups/{chain[5001]}", 204)
+    quickly(deep, "GET", "/groups?limit=1", 403)
