@@ -196,15 +196,43 @@ static inline bool naive_count_uid(struct str uid, void *ctx)
 }
 
 /* "g3" is 3. */
-static inline bool naive_note_gid(struct str gid, void *ctx)
+static inline int naive_number(struct str id)
 {
-	bool *told = ctx;
 	int number = 0;
 
-	for (size_t i = 1; i < gid.len; i++)
-		number = number * 10 + (gid.ptr[i] - '0');
-	told[number] = true;
+	for (size_t i = 1; i < id.len; i++)
+		number = number * 10 + (id.ptr[i] - '0');
+	return number;
+}
+
+static inline bool naive_note_gid(struct str gid, void *ctx)
+{
+	((bool *)ctx)[naive_number(gid)] = true;
 	return true;
+}
+
+/* Is the decision explained that was made, and by a grant that is there and reaches the user? */
+static inline bool naive_explained(const struct naive *n, const struct iam_snapshot *s,
+	const bool effective[NAIVE_MAX], const int question[3])
+{
+	int user = question[0], rid = question[1], action = question[2];
+	int super = NAIVE_SUPER;
+	char ub[32];
+	char rb[32];
+	struct iam_explanation x;
+	int who;
+
+	if (iam_explain(s, naive_id(ub, 'u', user), naive_id(rb, 'r', rid),
+		    (enum iam_action)action, &x) != IAM_OK ||
+		(x.decision == IAM_ALLOW) != naive_check(n, effective, user, rid, action))
+		return false;
+	if (x.decision == IAM_DENY)
+		return true;
+	rid = naive_pick(x.rid, &super) ? NAIVE_SUPER : rid;
+	who = naive_number(x.subject_id);
+	if (x.kind == IAM_SUBJECT_USER)
+		return who == user && n->user_grant[rid][user][x.action];
+	return effective[who] && n->group_grant[rid][who][x.action];
 }
 
 static inline bool naive_groups_agree(const struct iam_snapshot *s, struct str uid,
@@ -242,6 +270,9 @@ static inline const char *naive_compare_user(const struct naive *n,
 			if ((iam_check(s, uid, rid, (enum iam_action)a) == IAM_ALLOW) !=
 				naive_check(n, effective, u, r, a))
 				return "iam_check";
+		for (int a = 0; a < IAM_ACTION_COUNT; a++)
+			if (!naive_explained(n, s, effective, (int[]){u, r, a}))
+				return "iam_explain";
 	}
 	return NULL;
 }

@@ -64,16 +64,6 @@ static int nearest(const struct asked *q, int rid)
 	return best;
 }
 
-/* "u3", "g3": 3. */
-static int number_of(struct str id)
-{
-	int number = 0;
-
-	for (size_t i = 1; i < id.len; i++)
-		number = number * 10 + (id.ptr[i] - '0');
-	return number;
-}
-
 static int rid_of(const struct asked *q, struct str rid)
 {
 	int super = NAIVE_SUPER;
@@ -84,11 +74,12 @@ static int rid_of(const struct asked *q, struct str rid)
 static bool chain_is_a_path(const struct asked *q, const struct iam_explanation *x)
 {
 	if (x->n_chain != x->chain_len || x->n_chain == 0 ||
-		!q->n->member[number_of(x->chain[0])][q->user] ||
-		number_of(x->chain[x->n_chain - 1]) != number_of(x->subject_id))
+		!q->n->member[naive_number(x->chain[0])][q->user] ||
+		naive_number(x->chain[x->n_chain - 1]) != naive_number(x->subject_id))
 		return false;
 	for (size_t i = 1; i < x->n_chain; i++)
-		if (!q->n->nested[number_of(x->chain[i])][number_of(x->chain[i - 1])])
+		if (!q->n->nested[naive_number(x->chain[i])]
+				 [naive_number(x->chain[i - 1])])
 			return false;
 	return true;
 }
@@ -96,7 +87,7 @@ static bool chain_is_a_path(const struct asked *q, const struct iam_explanation 
 static const char *judge_allowed(const struct asked *q, const struct iam_explanation *x)
 {
 	int rid = rid_of(q, x->rid);
-	int who = number_of(x->subject_id);
+	int who = naive_number(x->subject_id);
 
 	if (!naive_pick(x->rid, &rid) || !suffices(q, rid, (int)x->action))
 		return "the grant is for something else";
@@ -137,7 +128,7 @@ static bool *grant_named(struct naive *n, const struct asked *q,
 	const struct iam_explanation *x)
 {
 	int rid = rid_of(q, x->rid);
-	int who = number_of(x->subject_id);
+	int who = naive_number(x->subject_id);
 
 	return x->kind == IAM_SUBJECT_USER ? &n->user_grant[rid][who][x->action]
 					   : &n->group_grant[rid][who][x->action];
