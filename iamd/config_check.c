@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "iam/rid.h"
+#include "iamd/api/authzen_actions.h"
 #include "iamd/config.h"
 #include "libacl/base/str.h"
 
@@ -195,6 +196,26 @@ static enum iam_err check_login_page(const struct config *c, struct iam_error *e
 		"blanks, '\\' or '\"'");
 }
 
+/* What discovery puts paths behind. */
+static enum iam_err check_public_url(const char *url, struct iam_error *err)
+{
+	struct str s = str_c(url);
+	size_t scheme = str_starts(s, STR("https://")) ? 8
+		: str_starts(s, STR("http://"))        ? 7
+						       : 0;
+	bool ok = scheme > 0 && s.len > scheme && url[scheme] != '/' &&
+		url[s.len - 1] != '/';
+
+	for (size_t i = 0; i < s.len; i++)
+		ok = ok && url[i] > ' ' && url[i] < 0x7f &&
+			strchr("?#@\\\"<>", url[i]) == NULL;
+	if (ok || s.len == 0)
+		return IAM_OK;
+	return iam_error_set(err, IAM_CONFIG,
+		"public_url: must be https://HOST[:PORT][/PATH] (or http://), in ASCII, "
+		"without query, fragment, user name or a '/' at the end");
+}
+
 enum iam_err config_check(const struct config *c, struct iam_error *err)
 {
 	enum iam_err e = check_listen(c, err);
@@ -208,6 +229,10 @@ enum iam_err config_check(const struct config *c, struct iam_error *err)
 		e = check_pairs(c, err);
 	if (e == IAM_OK)
 		e = check_login_page(c, err);
+	if (e == IAM_OK)
+		e = check_public_url(c->public_url, err);
+	if (e == IAM_OK)
+		e = authzen_actions_check(c->authzen_actions, err);
 	if (e == IAM_OK)
 		e = check_uid("superuser_username", c->superuser_username, err);
 	if (e == IAM_OK)

@@ -92,6 +92,18 @@ enum iam_err checks_route(struct req *r)
 	return IAM_OK;
 }
 
+/* LIMIT: a longer X-Request-ID is not echoed. */
+#define ECHOED_ID_MAX 256
+
+void checks_echo_id(struct req *r)
+{
+	struct str id = req_header(r, "X-Request-ID");
+
+	if (r->route != NULL && (r->route->flags & ROUTE_AUTHZEN) && id.len > 0 &&
+		id.len <= ECHOED_ID_MAX)
+		r->echoed_id = id;
+}
+
 /* What checks_route() found before the body was read. */
 static enum iam_err route_again(const struct req *r)
 {
@@ -115,10 +127,27 @@ static bool takes_body(const struct req *r)
 	return r->method == HTTP_POST || r->method == HTTP_PUT || r->method == HTTP_PATCH;
 }
 
+static enum iam_err body_decode_authzen(struct req *r)
+{
+	struct str type = req_header(r, "Content-Type");
+
+	if (r->body.len == 0)
+		return IAM_EMPTY_BODY;
+	if (type.ptr == NULL ||
+		!str_ieq_c(str_trim(str_split(&type, ';')), "application/json"))
+		return req_fail(r, IAM_BAD_REQUEST,
+			"The Content-Type must be application/json.");
+	if (r->body.len > ROUTE_BODY_DEFAULT)
+		return IAM_OK;
+	return json_parse(r->body, &r->json, &r->error);
+}
+
 static enum iam_err body_decode(struct req *r)
 {
 	struct str type = req_header(r, "Content-Type");
 
+	if (r->route != NULL && (r->route->flags & ROUTE_AUTHZEN))
+		return body_decode_authzen(r);
 	if (!takes_body(r) || !has_json_rules(r))
 		return IAM_OK;
 	if (r->body.len == 0 && !r->has_content_length)

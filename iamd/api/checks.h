@@ -21,6 +21,9 @@ enum iam_err checks_accept(const struct req *r);
 /* Sets r->match, r->route and r->params. IAM_NO_ROUTE, IAM_BAD_METHOD. Called once, before the body. */
 enum iam_err checks_route(struct req *r);
 
+/* Notes X-Request-ID for the answer where the route echoes it. */
+void checks_echo_id(struct req *r);
+
 /* Is `accept` (a header value; absent: anything) satisfied by this type ("application", "json")? */
 bool accept_admits(struct str accept, struct str type, struct str subtype);
 

@@ -27,6 +27,10 @@ req_fn api_grants_get, api_grants_delete, api_grant_get, api_grant_put, api_gran
 req_fn api_acl_permissions, api_group_permissions;
 extern const struct json_schema acl_schema;
 
+/* authzen_evaluation.c, authzen_evaluations.c, authzen_search.c, authzen_discovery.c */
+req_fn api_authzen_evaluation, api_authzen_evaluations, api_authzen_discovery;
+req_fn api_authzen_search_subject, api_authzen_search_resource, api_authzen_search_action;
+
 /* users.c (reading), users_write.c, permissions.c */
 req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;
 req_fn api_user_permissions;

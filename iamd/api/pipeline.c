@@ -262,6 +262,7 @@ static void begin(struct req *r, struct resp *out)
 			dispatch(r, out); /* before the body, which nobody reads */
 		return;
 	}
+	checks_echo_id(r);
 	r->body_max = r->route != NULL && r->route->body_max != 0 ? r->route->body_max
 								  : ROUTE_BODY_DEFAULT;
 	if (r->has_content_length &&

@@ -14,6 +14,7 @@
 #define J  ROUTE_JSON
 #define JW (ROUTE_JSON | ROUTE_STATE)
 #define S  ROUTE_SENSITIVE
+#define Z  ROUTE_AUTHZEN
 
 /* clang-format off */
 const struct route routes_table[] = {
@@ -68,6 +69,13 @@ const struct route routes_table[] = {
 { HTTP_PUT,    P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_put },
 { HTTP_DELETE, P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_delete },
 { HTTP_GET,    P "/groups/{gid}/permissions",   AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_group_permissions },
+/* AuthZEN: the handlers ask whether the caller may ask */
+{ HTTP_POST,   "/access/v1/evaluation",         AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_evaluation },
+{ HTTP_POST,   "/access/v1/evaluations",        AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 1 << 20, api_authzen_evaluations },
+{ HTTP_POST,   "/access/v1/search/subject",     AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_subject },
+{ HTTP_POST,   "/access/v1/search/resource",    AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_resource },
+{ HTTP_POST,   "/access/v1/search/action",      AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_action },
+{ HTTP_GET,    "/.well-known/authzen-configuration", AUTH_PUBLIC, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_authzen_discovery },
 /* what clients ask about the service */
 { HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
 { HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },

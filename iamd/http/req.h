@@ -105,6 +105,7 @@ struct req {
 	void (*on_loop)(struct req *r); /* NULL, or called on the loop before the answer is sent */
 	struct route_match *match;    /* the pipeline's */
 	struct decision_log *decisions; /* the pipeline's, for audit_decision(); NULL: none */
+	struct str echoed_id;         /* X-Request-ID for the answer; absent: none */
 	struct str audit_line;        /* written to the log once the change is durable */
 	struct sb out_heap;           /* a body too long for the arena; req_free() releases it */
 	struct iam_error error;       /* text for the answer */

@@ -38,6 +38,11 @@ enum {
 	ROUTE_STATE = 2,     /* changes state: the cross-site rule applies to cookies */
 	ROUTE_SENSITIVE = 4, /* the arena is wiped */
 	ROUTE_ANY = 8,       /* every method, OPTIONS and unknown ones too; bodies are neither looked at nor waited for */
+	/*
+	 * AuthZEN's rules: X-Request-ID is echoed; the body must come as application/json, else 400; one
+	 * over ROUTE_BODY_DEFAULT is left to the handler to parse, on a lane.
+	 */
+	ROUTE_AUTHZEN = 16,
 };
 
 struct route {

@@ -154,6 +154,8 @@ static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 			       out->content_type) == MHD_YES;
 	for (unsigned i = 0; fine && i < out->n_headers; i++)
 		fine = add_header(c->req, m, out->headers[i].name, out->headers[i].value);
+	if (fine && c->req->echoed_id.ptr != NULL)
+		fine = add_header(c->req, m, STR("X-Request-ID"), c->req->echoed_id);
 	if (fine && (out->close || c->is_draining))
 		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") ==
 			MHD_YES;

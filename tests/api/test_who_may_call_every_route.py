@@ -24,6 +24,7 @@ AREAS = ("users", "groups", "acls", "metrics", "decisions", "audit")
 #   a protected {x} takes a superuser
 # "judged: " before them: the route is for everybody, and its answer is the judgement itself.
 API = wire.API
+QUESTION = {"subject": {"type": "user", "id": "{uid}"}, "action": {"name": "read"}, "resource": {"type": "app", "id": "a"}}
 RULES = [
     ("POST", f"{API}/auth/login", {}, "everybody"),
     ("GET", f"{API}/auth/login", None, "everybody"),
@@ -88,6 +89,12 @@ RULES = [
          "iam:acls update; a protected {rid} takes a superuser")]],
 
     ("GET", f"{API}/internal/policyquery?rid=app:a&action=read&uid={{uid}}", None, "iam:decisions read; oneself"),
+    ("POST", "/access/v1/evaluation", QUESTION, "iam:decisions read; oneself"),
+    ("POST", "/access/v1/evaluations", {**QUESTION, "evaluations": [{}, {}]}, "iam:decisions read; oneself"),
+    ("POST", "/access/v1/search/subject", {**QUESTION, "subject": {"type": "user"}}, "iam:decisions read"),
+    ("POST", "/access/v1/search/resource", QUESTION, "iam:decisions read; oneself"),
+    ("POST", "/access/v1/search/action", QUESTION, "iam:decisions read; oneself"),
+    ("GET", "/.well-known/authzen-configuration", None, "everybody"),
     ("GET", f"{API}/auth/check?rid=app:a&action=read", None, "judged: exactly app:a read"),
     ("GET", f"{API}/auth/check?rid=iam:metrics&action=read", None, "judged: exactly iam:metrics read"),
 ]
@@ -140,7 +147,7 @@ def facts():
 
 class World:
     def __init__(self, directory):
-        self.daemon = iamd.Daemon(directory).start()
+        self.daemon = iamd.Daemon(directory, public_url="https://iam.example.org").start()
         self.admin = self.daemon.superuser()
         self.facts = list(facts())
         self.connections = {}
