@@ -167,22 +167,19 @@ static void tell_groups(struct iam_model *m, const struct scale *c)
 				name(&b, USER, u)));
 }
 
-static void tell_grants(struct iam_model *m, const struct scale *c)
+/* Ordered by subject, as a server's store has them. */
+static void tell_grants(struct iam_model *m, const struct scale *c, enum iam_subject kind)
 {
+	size_t subjects = kind == IAM_SUBJECT_USER ? c->users : c->groups;
+	size_t count = c->grants / 2;
 	struct text a, b;
 
-	for (size_t i = 0; i < c->grants; i++) {
-		bool user = i % 2 == 0;
-
-		name(&a, RESOURCE, below(c->resources));
-		if (user)
-			name(&b, USER, below(c->users));
-		else
-			name(&b, GROUP, below(c->groups));
-		check(iam_model_add_grant(m, a.s,
-			user ? IAM_SUBJECT_USER : IAM_SUBJECT_GROUP, b.s,
+	for (size_t i = 0; i < count; i++)
+		check(iam_model_add_grant(m, name(&a, RESOURCE, below(c->resources)),
+			kind,
+			name(&b, kind == IAM_SUBJECT_USER ? USER : GROUP,
+				i * subjects / count),
 			(enum iam_action)below(IAM_ACTION_COUNT)));
-	}
 }
 
 /* What it took: by the clock, of the processor, and of that the freezing. */
@@ -197,7 +194,8 @@ static struct iam_snapshot *build(const struct scale *c, struct took *ret_took)
 	struct iam_snapshot *s = NULL;
 
 	tell_groups(m, c);
-	tell_grants(m, c);
+	tell_grants(m, c, IAM_SUBJECT_USER);
+	tell_grants(m, c, IAM_SUBJECT_GROUP);
 	from.freeze_s = cpu_s();
 	check(iam_snapshot_build(m, &s));
 	*ret_took = (struct took){
