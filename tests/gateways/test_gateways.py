@@ -1,0 +1,322 @@
+"""Each gateway before a real iamd and a real service: who passes, who does not, and from when on."""
+import asyncio
+import base64
+import hashlib
+import os
+import time
+
+import pytest
+
+import gateways
+import iamd
+import wire
+from conftest import PASSWORD, STRICT, Client, gateway_of
+
+CLOSED = (500, 502, 503)
+
+
+def test_a_right_passes_and_the_service_learns_who_it_is(gateway, world, client):
+    answer = client(world.alice).ask("/service/hello/a/b?c=d")
+    assert answer.status == 200
+    saw = answer.json()
+    assert saw["target"] == "/service/hello/a/b?c=d"[len(gateway.strip):]
+    headers = [(n, v) for n, v in saw["headers"] if n.startswith("x-iam-")]
+    assert ("x-iam-user", "alice") in headers and ("x-iam-groups", "crew") in headers
+    assert int(dict(headers)["x-iam-revision"]) > 0
+    assert len(headers) == 3
+
+
+def test_the_login_cookie_is_as_good_as_the_header(gateway, world, client):
+    answer = client().ask(headers=[("Cookie", f"a=b; dcos-acs-auth-cookie={world.alice}; c=d")])
+    assert answer.status == 200
+    assert dict(answer.json()["headers"])["x-iam-user"] == "alice"
+
+
+def test_without_a_right_the_service_is_not_asked(gateway, world, client):
+    mark = len(world.service.seen)
+    answer = client(world.bob).ask()
+    assert answer.status == 403
+    assert answer.header("x-iam-reason") == "no-grant"
+    assert client(world.alice).ask("/service/unknown/x").status in (403, 404)
+    assert client(world.alice).ask("/elsewhere").status in (403, 404)
+    assert client(world.alice).ask("/").status in (403, 404)
+    assert world.service.since(mark) == []
+
+
+def test_without_a_token_comes_the_challenge(gateway, world, client):
+    mark = len(world.service.seen)
+    for token in (None, "no.good.token", world.alice[:-6] + "AAAAAA"):
+        answer = client(token).ask()
+        assert answer.status == 401
+        assert answer.header("www-authenticate") == "acsjwt"
+    assert world.service.since(mark) == []
+
+
+def test_a_browser_that_goes_to_a_page_is_sent_to_the_login_page(gateway, world, client):
+    html = [("Accept", "text/html,application/xhtml+xml"), ("Sec-Fetch-Mode", "navigate")]
+    answer = client().ask("/service/hello/x?y=1", headers=html)
+    assert answer.status == 302
+    assert answer.header("location").endswith("redirect=%2Fservice%2Fhello%2Fx%3Fy%3D1")
+    assert client().ask("/service/hello/x", "POST", headers=html, body=b"").status == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_is_judged(gateway, world, client, method):
+    body = b"x" if method in ("POST", "PUT", "PATCH") else None
+    mark = len(world.service.seen)
+    assert client(world.bob).ask(method=method, body=body).status == 403
+    assert client().ask(method=method, body=body).status == 401
+    assert world.service.since(mark) == []
+    assert client(world.alice).ask(method=method, body=body).status == 200
+    (seen,) = world.service.since(mark)
+    assert seen.method.decode() == method
+
+
+def test_a_body_arrives_whole(gateway, world, client):
+    body = os.urandom(300_000)
+    c = client(world.alice)
+    for headers, sent in (([], body), ([("Transfer-Encoding", "chunked")], wire.chunked(body, 50_000))):
+        answer = c.ask(method="POST", headers=headers, body=sent)
+        assert answer.status == 200
+        assert answer.json()["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+def test_a_removed_right_ends_with_the_very_next_request(gateway, world, client):
+    uid, token = world.new_user()
+    c = client(token)
+    for _ in range(20):
+        assert c.ask().status == 200
+        world.forbid(uid)
+        assert c.ask().status == 403, "the next request on the same connection"
+        world.allow(uid)
+        assert c.ask().status == 200
+    assert c.reconnects == 0
+
+
+@pytest.mark.parametrize("how", ["revoke", "disable", "delete", "password"])
+def test_a_revoked_token_is_dead_with_the_very_next_request(gateway, world, client, how):
+    uid, token = world.new_user()
+    c = client(token)
+    assert c.ask().status == 200
+    if how == "revoke":
+        world.admin.expect(204, "POST", "/auth/revoke", {"token": token})
+    elif how == "disable":
+        world.admin.expect(204, "PATCH", f"/users/{uid}", {"enabled": False})
+    elif how == "delete":
+        world.admin.expect(204, "DELETE", f"/users/{uid}")
+    else:
+        world.admin.expect(204, "PATCH", f"/users/{uid}", {"password": "another " + PASSWORD})
+    mark = len(world.service.seen)
+    assert c.ask().status == 401
+    assert c.reconnects == 0
+    assert world.service.since(mark) == []
+
+
+def test_a_token_ends_when_it_says(gateway, world, client):
+    token, end = world.short_token(3)
+    c = client(token)
+    assert c.ask().status == 200
+    iamd.wait_until(lambda: time.time() >= end, what="the token's end")
+    assert c.ask().status == 401
+
+
+FORGED = ["X-Iam-User", "x-iam-user", "X-IAM-USER", "X-Iam-Groups", "X-Iam-Groups-Omitted", "X-Iam-Revision", "X-Iam-Reason",
+          "X-Iam-At-Least", "X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"]
+
+
+def test_what_the_client_says_about_itself_never_arrives(gateway, world, client):
+    forged = [(n, "forged") for n in FORGED] * 2
+    answer = client(world.alice).ask(headers=forged)
+    assert answer.status == 200, "a forged X-Iam-At-Least or X-Original-URI changes no decision"
+    saw = answer.json()["headers"]
+    assert "forged" not in dict((v, n) for n, v in saw)
+    assert [v for n, v in saw if n == "x-iam-user"] == ["alice"]
+    assert [v for n, v in saw if n == "x-iam-groups"] == ["crew"]
+    assert not [n for n, _ in saw if n in ("x-iam-reason", "x-iam-groups-omitted")]
+
+
+@pytest.mark.parametrize("name", ["X_Iam_User", "X-Iam_User", "X_Iam-User", "x_iam_groups"])
+def test_nor_does_a_spelling_that_some_services_take_for_it(gateway, world, client, name):
+    answer = client(world.alice).ask(headers=[(name, "forged")])
+    assert answer.status in (200, 400)
+    assert "forged" not in [v for _, v in answer.json()["headers"]] if answer.status == 200 else True
+
+
+def test_forged_questions_do_not_help_who_has_no_right(gateway, world, client):
+    mark = len(world.service.seen)
+    for name, value in (("X-Original-URI", "/service/hello/"), ("X-Forwarded-Uri", "/service/hello/"), ("X-Iam-User", "alice"),
+                        ("Connection", "close, Authorization"), ("Connection", "X-Original-URI"), ("Connection", "X-Iam-User")):
+        assert client(world.bob).ask(headers=[(name, value)]).status == 403
+        assert client(world.alice).ask("/service/other/x", headers=[(name, value)]).status in (401, 403, 404)
+    assert client(world.bob).ask("/service/hello/?rid=dcos:adminrouter:service:other&action=read&redirect=1").status == 403
+    assert world.service.since(mark) == []
+
+
+def test_a_header_named_in_connection_does_not_cost_the_identity(gateway, world, client):
+    """RFC 9110 section 7.6.1: a gateway drops what Connection names; it must not drop its own."""
+    answer = client(world.alice).ask(headers=[("Connection", "keep-alive, X-Iam-User, X-Iam-Groups")])
+    if answer.status == 200:
+        assert dict(answer.json()["headers"]).get("x-iam-user") == "alice"
+
+
+@pytest.mark.parametrize("kind", STRICT + ["nginx-cached"])
+def test_iamd_down_is_closed_and_back_is_open(kind, world, tmp_path):
+    daemon = iamd.Daemon(tmp_path / "iamd").start()
+    admin = daemon.superuser()
+    admin.expect(201, "PUT", "/acls/dcos:adminrouter:service:hello", {"description": "x"})
+    token = admin.token
+    gateway = gateway_of(kind, world, daemon.address).start()
+    try:
+        with Client(gateway, token) as c:
+            assert c.ask().status == 200
+            daemon.stop()
+            if kind == "nginx-cached":
+                iamd.wait_until(lambda: c.ask().status != 200, timeout=5, what="the cached yes to end")
+            mark = len(world.service.seen)
+            for _ in range(5):
+                assert c.ask().status in CLOSED
+                with Client(gateway, token) as another:
+                    assert another.ask("/service/hello/another").status in CLOSED
+            assert world.service.since(mark) == []
+            daemon.start()
+        with Client(gateway, token) as c:
+            iamd.wait_until(lambda: c.ask().status == 200, what="the gateway to find iamd again")
+    finally:
+        gateway.close()
+        daemon.stop()
+
+
+def handshake(token, target="/service/hello/ws"):
+    key = base64.b64encode(os.urandom(16)).decode()
+    return wire.request_bytes("GET", target, [
+        ("Authorization", f"token={token}"), ("Upgrade", "websocket"), ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)])
+
+
+def frame(text):
+    return bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text
+
+
+def test_a_websocket_opens_for_who_has_a_right_alone(gateway, world, client):
+    c = client().connection
+    c.send(handshake(world.alice))
+    assert c.stream.readline().startswith(b"HTTP/1.1 101")
+    while c.stream.readline().strip():
+        pass
+    for text in (b"hello", b"again"):
+        c.send(frame(text))
+        assert c.stream.read(2 + len(text)) == bytes([0x81, len(text)]) + text
+    mark = len(world.service.seen)
+    assert client().connection.ask(handshake(world.bob)).status == 403
+    assert client().connection.ask(handshake("no.good.token")).status == 401
+    assert world.service.since(mark) == []
+
+
+def test_connections_to_iamd_are_kept(tapped, world):
+    before, asked = world.tap.connections, len(world.tap.questions)
+    with Client(tapped, world.alice) as c:
+        for _ in range(200):
+            assert c.ask().status == 200
+    assert len(world.tap.questions) - asked == 200, "one question a request"
+    # Apache keeps one a thread.
+    assert world.tap.connections - before <= (136 if tapped.kind == "apache" else 20)
+
+
+def test_a_question_holds_nothing_of_the_client_but_the_token(tapped, world):
+    mark = len(world.tap.questions)
+    with Client(tapped, world.alice) as c:
+        c.ask("/service/hello/q", "POST", headers=[("X-Iam-At-Least", "999999"), ("Upgrade", "h2c"), ("X-Request-Id", "abcdefgh1"),
+                                                   ("Expect", "x")][:3], body=b"some body")
+    (question,) = world.tap.questions[mark:]
+    assert question.all("x-original-method") == ["POST"] and question.all("x-original-uri") == ["/service/hello/q"]
+    assert question.first("content-length") in (None, "0") and not question.first("transfer-encoding")
+    for name in ("x-iam-at-least", "upgrade", "x-forwarded-method"):
+        assert question.all(name) == [], name
+    assert question.all("authorization") == [f"token={world.alice}"]
+
+
+async def read_answer(reader):
+    """(status, does the connection end)"""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    if b"content-length" in fields:
+        await reader.readexactly(int(fields[b"content-length"]))
+    elif b"chunked" in fields.get(b"transfer-encoding", b""):
+        await reader.readuntil(b"0\r\n\r\n")
+    return int(head.split()[1]), fields.get(b"connection") == b"close"
+
+
+async def one_client(address, token, expected, rounds):
+    request = wire.request_bytes("GET", "/service/hello/many", [("Authorization", f"token={token}")])
+    writer = None
+    for _ in range(rounds):
+        for may_be_idle in (writer is not None, False):
+            if writer is None:
+                reader, writer = await asyncio.open_connection(*address)
+            try:
+                writer.write(request)
+                status, ends = await read_answer(reader)
+            except (asyncio.IncompleteReadError, ConnectionError) as lost:
+                writer.close()
+                writer = None
+                # A kept connection may be closed as idle at any time; a fresh one may not.
+                assert may_be_idle and not getattr(lost, "partial", b""), "no answer on a fresh connection"
+                continue
+            break
+        assert status == expected
+        if ends:
+            writer.close()
+            writer = None
+    if writer is not None:
+        writer.close()
+
+
+def test_a_thousand_clients_at_once_each_get_their_own_answer(every, world):
+    async def all_of_them():
+        callers = [(world.alice, 200), (world.bob, 403)]
+        await asyncio.gather(*(one_client(every.address, *callers[i % 2], rounds=3) for i in range(1000)))
+
+    mark = len(world.service.seen)
+    asyncio.run(all_of_them())
+    seen = world.service.since(mark)
+    assert len(seen) == 1500
+    assert {s.first("x-iam-user") for s in seen} == {"alice"}
+
+
+def test_the_cached_variant_is_late_by_its_stated_delay_and_no_more(cached, world):
+    uid, token = world.new_user()
+    with Client(cached, token) as c:
+        assert c.ask().status == 200
+        world.forbid(uid)
+        ends = time.monotonic() + 2
+        iamd.wait_until(lambda: c.ask().status == 403, timeout=4, what="the removal to be seen")
+        assert time.monotonic() <= ends + 0.5
+        world.allow(uid)
+        assert c.ask().status == 200, "a no is not remembered"
+
+
+def test_the_cached_variant_keeps_callers_paths_and_methods_apart(cached, world):
+    with Client(cached) as c:
+        for _ in range(3):
+            assert c.ask(token=world.alice).status == 200
+            assert c.ask(token=world.bob).status == 403
+            assert c.ask().status == 401
+            assert c.ask("/service/other/x", token=world.alice).status == 403
+            assert c.ask(method="POST", body=b"", token=world.bob).status == 403
+            assert dict(c.ask(token=world.alice).json()["headers"])["x-iam-user"] == "alice"
+
+
+def test_the_cached_variant_writes_no_token_to_disk(cached, world):
+    with Client(cached, world.alice) as c:
+        assert c.ask().status == 200
+        assert c.ask(headers=[("Cookie", f"dcos-acs-auth-cookie={world.alice}")]).status == 200
+    files = [p for p in (cached.directory / "cache").rglob("*") if p.is_file()]
+    assert files, "nothing was cached: this test shows nothing"
+    for path in files:
+        assert world.alice.rsplit(".", 1)[1].encode() not in path.read_bytes()
+
+
+def test_the_cache_is_off_by_default():
+    text = (gateways.RECIPES / "nginx" / "nginx.conf").read_text()
+    used = [line.split("#")[0] for line in text.splitlines()]
+    assert any("iamd-server.conf" in line for line in used) and not any("cache" in line for line in used)
