@@ -13,20 +13,24 @@
 #include "iamd/sys/clock.h"
 #include "iamd/sys/metrics.h"
 
+/* s up to the first c. */
+static struct str before(struct str s, char c)
+{
+	const char *at = s.len == 0 ? NULL : memchr(s.ptr, c, s.len);
+
+	return at == NULL ? s : str_sub(s, 0, (size_t)(at - s.ptr));
+}
+
 /* What follows the first `mark` in `text`, up to white space or a comma; absent without it. */
 static struct str after_mark(struct str text, struct str mark)
 {
 	const char *at = memmem(text.ptr, text.len, mark.ptr, mark.len);
 	struct str rest;
-	size_t n = 0;
 
 	if (at == NULL)
 		return STR_NONE;
 	rest = str_sub(text, (size_t)(at - text.ptr) + mark.len, text.len);
-	while (n < rest.len && rest.ptr[n] != ' ' && rest.ptr[n] != '\t' &&
-		rest.ptr[n] != ',')
-		n++;
-	return str_sub(rest, 0, n);
+	return before(before(before(rest, ','), ' '), '\t');
 }
 
 struct str authn_presented(const struct req *r, bool *ret_by_cookie)
