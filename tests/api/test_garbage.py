@@ -62,6 +62,14 @@ def samples(service):
         wire.request_bytes("DELETE", wire.API + "/users/g1/tokens", [auth]),
         wire.request_bytes("GET", wire.API + "/users?limit=3&after=a&q=x&type=service&fields=all", [auth]),
         wire.request_bytes("GET", wire.API + f"/users/{service}/permissions", [auth]),
+        put("PUT", "/groups/g1", {"description": "d", "provider_type": "ldap"}, auth),
+        put("PATCH", "/groups/superusers", {"description": "d"}, auth),
+        wire.request_bytes("PUT", wire.API + f"/groups/superusers/users/{service}", [auth, JSON, ("Content-Length", "0")]),
+        wire.request_bytes("PUT", wire.API + "/groups/g1/groups/superusers", [auth]),
+        wire.request_bytes("DELETE", wire.API + "/groups/g1/groups/superusers", [auth]),
+        wire.request_bytes("DELETE", wire.API + "/groups/superusers/users/bootstrapuser", [auth]),
+        wire.request_bytes("GET", wire.API + "/groups/g1/users?effective=true&type=service&limit=2&after=a", [auth]),
+        wire.request_bytes("GET", wire.API + "/groups?limit=3&after=a&q=x", [auth]),
         wire.request_bytes("GET", wire.API + "/auth/login?oidc-provider=x&target=/", [("Accept", "text/html,*/*")]),
         wire.request_bytes("GET", wire.API + "/auth/logout", [("Cookie", f"a=b; dcos-acs-auth-cookie={TOKEN}"),
                                                               ("Sec-Fetch-Site", "cross-site")]),
@@ -98,5 +106,7 @@ def test_damaged_requests_are_never_a_5xx(new_daemon, seed):
     daemon.tokens.clear()  # a damaged request may well put a token into the path
     assert daemon.client().get("/auth/jwks").status == 200
     assert daemon.sql("PRAGMA integrity_check") == [("ok",)]
+    assert daemon.sql("SELECT count(*) FROM groups WHERE gid = '' OR length(gid) > 64 OR gid GLOB '*[^a-zA-Z0-9_@.-]*'"
+                      ) == [(0,)]
     assert daemon.sql("SELECT count(*) FROM users WHERE uid = '' OR length(uid) > 96 OR uid GLOB '*[^a-zA-Z0-9_@.-]*'"
                       ) == [(0,)]

@@ -21,7 +21,10 @@ FOREIGN = [
 ]
 CHANGES = [("PUT", "/users/{}-new", {"password": "long enough"}), ("PATCH", "/users/{}", {"description": "x"}),
            ("DELETE", "/users/{}/tokens", None), ("DELETE", "/users/{}", None),
-           ("POST", "/auth/revoke", {"token": "x.y.z"})]
+           ("POST", "/auth/revoke", {"token": "x.y.z"}), ("PUT", "/groups/{}-new", {"description": "x"}),
+           ("PATCH", "/groups/superusers", {"description": "x"}), ("DELETE", "/groups/superusers", None),
+           ("PUT", "/groups/superusers/users/{}", None), ("DELETE", "/groups/superusers/users/{}", None),
+           ("PUT", "/groups/superusers/groups/{}", None), ("DELETE", "/groups/superusers/groups/{}", None)]
 
 
 @pytest.fixture
@@ -39,7 +42,8 @@ def test_w5_a_change_asked_by_another_site_is_refused(admin, by_cookie, user, me
     answer = call(by_cookie, method, path.format(user), body, headers)
     assert (answer.status, answer.code) == (403, "ERR_CROSS_SITE"), answer
     assert admin.get(f"/users/{user}").json()["description"] == "Somebody"
-    assert admin.get(f"/users/{user}-new").status == 400
+    assert admin.get(f"/users/{user}-new").status == admin.get(f"/groups/{user}-new").status == 400
+    assert admin.get(f"/users/{user}/groups").json() == {"array": []}
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
