@@ -48,13 +48,6 @@ enum iam_err revoke_write(struct req *r, const struct revocation *rv,
 	return e == IAM_OK ? audit_change(r, w, &ev) : e;
 }
 
-static enum iam_err revoke_step(struct req *r, struct resp *out)
-{
-	enum iam_err e = revoke_write(r, r->state, AUDIT_TOKEN_REVOKE);
-
-	return e == IAM_OK ? resp_empty(out, 204, false) : e;
-}
-
 /* For oneself, or with iam:users update under the protection of other administrators. */
 static enum iam_err may_end_tokens_of(struct req *r, struct str uid)
 {
@@ -63,6 +56,17 @@ static enum iam_err may_end_tokens_of(struct req *r, struct str uid)
 	if (!api_is_delegated(r, STR("iam:users"), IAM_UPDATE))
 		return IAM_FORBIDDEN;
 	return api_may_change_user(r, uid);
+}
+
+/* WRITE lane; who may is asked again, for it may have changed while the request waited. */
+static enum iam_err revoke_step(struct req *r, struct resp *out)
+{
+	const struct revocation *rv = r->state;
+	enum iam_err e = may_end_tokens_of(r, rv->uid);
+
+	if (e == IAM_OK)
+		e = revoke_write(r, rv, AUDIT_TOKEN_REVOKE);
+	return e == IAM_OK ? resp_empty(out, 204, false) : e;
 }
 
 enum iam_err api_token_revoke(struct req *r, struct resp *out)

@@ -348,18 +348,26 @@ def test_a2_a_delegate_who_falls_changes_nothing_behind_that(house, gid):
         assert [r for r in rows[last:] if r[3] == "target"] == []
 
 
-def test_a2_who_comes_under_protection_keeps_the_password(house, gid):
+@pytest.mark.parametrize("way", ["DELETE /users/{}/tokens", "POST /auth/revoke"])
+def test_a2_who_comes_under_protection_keeps_the_tokens(house, gid, way):
     """The same for users: a delegate of iam:users seizes nobody who has just become an administrator."""
     daemon, admin = house.daemon, house.admin()
+
+    def seize(name, tokens):
+        if way.startswith("POST"):
+            return house("users-full").post("/auth/revoke", {"token": tokens.pop()}).status
+        return house("users-full").delete(f"/users/{name}/tokens").status
+
     outcomes = set()
     for number in rounds(outcomes, {204, 403}):
         name = f"{gid}-u{number}"
         admin.expect(201, "PUT", f"/users/{name}", {"password": PASSWORD})
+        tokens = [daemon.login(name, PASSWORD) for _ in range(4)]
         results = together(*busy(admin, "loose"), lambda n=name: admin.put(f"/groups/metrics/users/{n}").status,
-                           *[lambda n=name: house("users-full").delete(f"/users/{n}/tokens").status] * 4)
+                           *[lambda n=name, t=tokens: seize(n, t)] * 4)
         assert results[12] == 204 and set(results[13:]) <= {204, 403}, results
         outcomes |= set(results[13:])
-        rows = [a for a, o, r, _ in trail(daemon, "tokens-end", "member-add") if name == o or r == f"user {name}"]
+        rows = [a for a, o, r, _ in trail(daemon, "tokens-end", "token-revoke", "member-add") if name == o or r == f"user {name}"]
         assert rows[-1] == "member-add" and len(rows) == 1 + results[13:].count(204)
 
 
