@@ -59,62 +59,64 @@ static enum iam_err subgroup_rows(struct paging *p, struct db *db,
 	return store_subgroups(db, l->gid, l->effective, q, subgroup_row, p);
 }
 
-/* The paging of a list below /groups/{gid}, or the error that answers. */
-static enum iam_err begin(struct req *r, const char *folder, const char *id_name,
-	size_t id_max, struct paging **ret)
+/* What both lists begin with; NULL without memory. */
+static struct listing *listing_new(struct req *r, const char *folder, const char *id_name,
+	size_t id_max)
 {
 	struct listing *l = arena_alloc(r->arena, sizeof *l);
-	struct db *db = store_reader(r->svc->store);
-	struct group group;
 	struct sb path;
+
+	if (l == NULL)
+		return NULL;
+	l->gid = req_param(r, "gid");
+	l->effective = api_query_is(r, "effective", "true");
+	sb_init(&path, r->arena, 1024); /* longer than any gid in use */
+	sb_addf(&path, "/acs/api/v1/groups/%.*s/%s", STR_FMT(l->gid), folder);
+	l->form = (struct paging_form){.path = sb_str(&path),
+		.id_name = id_name,
+		.id_max = id_max,
+		.is_costly = l->effective};
+	return l;
+}
+
+static enum iam_err answer(struct req *r, struct resp *out, struct listing *l,
+	paging_rows_fn *rows)
+{
+	struct db *db = store_reader(r->svc->store);
+	struct paging *p = NULL;
+	struct group group;
 	enum iam_err e;
 
 	if (l == NULL)
 		return IAM_NO_MEMORY;
 	if (db == NULL)
 		return IAM_UNAVAILABLE;
-	l->gid = req_param(r, "gid");
 	e = store_group_get(db, r->arena, l->gid, &group);
 	if (e == IAM_NO_GROUP)
 		return api_no_group(r, l->gid);
+	if (e == IAM_OK)
+		e = paging_new(r, &l->form, &p);
 	if (e != IAM_OK)
 		return e;
-	sb_init(&path, r->arena, 256);
-	sb_addf(&path, "/acs/api/v1/groups/%.*s/%s", STR_FMT(l->gid), folder);
-	l->effective = api_query_is(r, "effective", "true");
-	l->form = (struct paging_form){.path = sb_str(&path),
-		.id_name = id_name,
-		.id_max = id_max,
-		.is_costly = l->effective};
-	e = path.failed ? IAM_NO_MEMORY : paging_new(r, &l->form, ret);
-	if (e != IAM_OK)
-		return e;
-	(*ret)->ctx = l;
+	p->ctx = l;
+	if (l->service)
+		paging_keep(p, "type", "service");
 	if (l->effective)
-		paging_keep(*ret, "effective", "true");
-	return IAM_OK;
+		paging_keep(p, "effective", "true");
+	return paging_answer(r, out, p, rows);
 }
 
 enum iam_err api_members_list(struct req *r, struct resp *out)
 {
-	struct paging *p = NULL;
-	struct listing *l;
-	enum iam_err e = begin(r, "users", "user ID", IAM_UID_MAX_BYTES, &p);
+	struct listing *l = listing_new(r, "users", "user ID", IAM_UID_MAX_BYTES);
 
-	if (e != IAM_OK)
-		return e;
-	l = p->ctx;
-	l->service = api_query_is(r, "type", "service");
-	l->form.is_costly = l->effective || l->service;
-	if (l->service)
-		paging_keep(p, "type", "service");
-	return paging_answer(r, out, p, user_rows);
+	if (l != NULL && api_query_is(r, "type", "service"))
+		l->service = l->form.is_costly = true;
+	return answer(r, out, l, user_rows);
 }
 
 enum iam_err api_subgroups_list(struct req *r, struct resp *out)
 {
-	struct paging *p = NULL;
-	enum iam_err e = begin(r, "groups", "group ID", IAM_GID_MAX_BYTES, &p);
-
-	return e == IAM_OK ? paging_answer(r, out, p, subgroup_rows) : e;
+	return answer(r, out, listing_new(r, "groups", "group ID", IAM_GID_MAX_BYTES),
+		subgroup_rows);
 }
