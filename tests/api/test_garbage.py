@@ -70,6 +70,13 @@ def samples(service):
         wire.request_bytes("DELETE", wire.API + "/groups/superusers/users/bootstrapuser", [auth]),
         wire.request_bytes("GET", wire.API + "/groups/g1/users?effective=true&type=service&limit=2&after=a", [auth]),
         wire.request_bytes("GET", wire.API + "/groups?limit=3&after=a&q=x", [auth]),
+        put("PUT", "/acls/app:x%252Fy", {"description": "d"}, auth),
+        put("PATCH", "/acls/dcos:superuser", {"description": "d"}, auth),
+        wire.request_bytes("PUT", wire.API + f"/acls/dcos:superuser/users/{service}/full", [auth, JSON, ("Content-Length", "0")]),
+        wire.request_bytes("PUT", wire.API + "/acls/dcos:superuser/groups/superusers/read", [auth]),
+        wire.request_bytes("DELETE", wire.API + "/acls/dcos:superuser/groups/superusers", [auth]),
+        wire.request_bytes("GET", wire.API + "/acls/app:x%2Fy/users/bootstrapuser/create", [auth]),
+        wire.request_bytes("GET", wire.API + "/acls?limit=3&after=%C3%A9&q=x", [auth]),
         wire.request_bytes("GET", wire.API + "/auth/login?oidc-provider=x&target=/", [("Accept", "text/html,*/*")]),
         wire.request_bytes("GET", wire.API + "/auth/logout", [("Cookie", f"a=b; dcos-acs-auth-cookie={TOKEN}"),
                                                               ("Sec-Fetch-Site", "cross-site")]),
@@ -106,6 +113,8 @@ def test_damaged_requests_are_never_a_5xx(new_daemon, seed):
     daemon.tokens.clear()  # a damaged request may well put a token into the path
     assert daemon.client().get("/auth/jwks").status == 200
     assert daemon.sql("PRAGMA integrity_check") == [("ok",)]
+    assert daemon.sql("SELECT count(*) FROM acls WHERE rid = '' OR length(CAST(rid AS BLOB)) > 1024 OR rid GLOB '*[ %?#\\]*'"
+                      ) == [(0,)]
     assert daemon.sql("SELECT count(*) FROM groups WHERE gid = '' OR length(gid) > 64 OR gid GLOB '*[^a-zA-Z0-9_@.-]*'"
                       ) == [(0,)]
     assert daemon.sql("SELECT count(*) FROM users WHERE uid = '' OR length(uid) > 96 OR uid GLOB '*[^a-zA-Z0-9_@.-]*'"

@@ -306,6 +306,19 @@ def test_a2_who_may_call(world, method, path, body, words):
     assert seen == ({"done"} if words == "everybody" else {"done", 401} if words == "a token" else {"done", 401, 403})
 
 
+@pytest.mark.parametrize("method, path, body", [r[:3] for r in RULES if r[0] != "GET" and r[3] != "everybody"
+                                                and not r[1].startswith("/access/")])
+def test_w5_with_a_cookie_no_other_site_changes_anything(world, method, path, body):
+    """Whatever the superuser may. A decision changes nothing."""
+    objects = {n: "ordinary" for n in named(path + json.dumps(body))}
+    me = world.daemon.client(cookie=world.tokens["superuser"])
+    for headers in ([("Sec-Fetch-Site", "cross-site")], [("Sec-Fetch-Site", "same-site")], [("Origin", "null")],
+                    [("Origin", "https://evil.example")]):
+        answer = me(method, fill("superuser", path, objects), **({"json_": body} if body is not None else {}),
+                    headers=headers, root=True)
+        assert (answer.status, answer.code) == (403, "ERR_CROSS_SITE"), answer
+
+
 def token_of(world, uid):
     return world.tokens[uid] if uid == "disabled" else world.daemon.login(uid, PASSWORD)
 
