@@ -32,6 +32,8 @@ static const struct route table[] = {
 	ROW(HTTP_GET, "/acls/{rid}"),
 	ROW(HTTP_PUT, "/acls/{rid}/users/{uid}/{action}"),
 	ROW(HTTP_GET, "/acls/{rid}/permissions"),
+	{.method = HTTP_GET, .pattern = "/any", .auth = AUTH_PUBLIC, .guard = GUARD_NONE,
+		.handler = handle, .flags = ROUTE_ANY},
 };
 
 struct fixture {
@@ -148,6 +150,15 @@ static void the_allowed_methods_are_listed_in_order(void **state)
 	assert_true(str_eq_c(router_allow(&f->m, true, f->arena), "GET, HEAD, OPTIONS"));
 }
 
+static void a_row_for_any_method_takes_them_all(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(router_match(f->rt, STR("/any"), f->arena, &f->m));
+	for (unsigned m = 0; m < HTTP_METHOD_COUNT; m++)
+		assert_string_equal(f->m.by_method[m]->pattern, "/any");
+}
+
 static void rows_that_say_too_little_refuse_to_start(void **state)
 {
 	static const struct {
@@ -168,6 +179,8 @@ static void rows_that_say_too_little_refuse_to_start(void **state)
 		{{ROW(HTTP_GET, "/a/")}, 1, "ends in"},
 		{{ROW(HTTP_GET, "/{a}/{b}/{c}/{d}/{e}")}, 1, "captures too much"},
 		{{ROW(HTTP_GET, "/a"), ROW(HTTP_GET, "/a")}, 2, "twice"},
+		{{ROW(HTTP_PUT, "/a"), {.method = HTTP_GET, .pattern = "/a", .auth = AUTH_PUBLIC,
+			.guard = GUARD_NONE, .handler = handle, .flags = ROUTE_ANY}}, 2, "twice"},
 		{{ROW(HTTP_GET, "/a/{uid}"), ROW(HTTP_GET, "/a/{gid}")}, 2, "twice"},
 		{{ROW(HTTP_GET, "/a/{uid}"), ROW(HTTP_PUT, "/a/{rid}")}, 2, "clashes"},
 	};
@@ -189,6 +202,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(paths_find_their_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_row_for_any_method_takes_them_all, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(the_allowed_methods_are_listed_in_order, setup,
 			teardown),
 		cmocka_unit_test(rows_that_say_too_little_refuse_to_start),
