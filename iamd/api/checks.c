@@ -146,10 +146,10 @@ static enum iam_err body_decode(struct req *r)
 {
 	struct str type = req_header(r, "Content-Type");
 
-	if (r->route != NULL && (r->route->flags & ROUTE_AUTHZEN))
-		return body_decode_authzen(r);
 	if (!takes_body(r) || !has_json_rules(r))
 		return IAM_OK;
+	if (r->route != NULL && (r->route->flags & ROUTE_AUTHZEN))
+		return body_decode_authzen(r);
 	if (r->body.len == 0 && !r->has_content_length)
 		return IAM_OK;
 	if (type.ptr == NULL)

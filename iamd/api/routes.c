@@ -75,7 +75,7 @@ const struct route routes_table[] = {
 { HTTP_POST,   "/access/v1/search/subject",     AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_subject },
 { HTTP_POST,   "/access/v1/search/resource",    AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_resource },
 { HTTP_POST,   "/access/v1/search/action",      AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_search_action },
-{ HTTP_GET,    "/.well-known/authzen-configuration", AUTH_PUBLIC, GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_authzen_discovery },
+{ HTTP_GET,    "/.well-known/authzen-configuration", AUTH_PUBLIC, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_discovery },
 /* what clients ask about the service */
 { HTTP_GET,    P "/uiconfig",                   AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_SLOW, J, NULL, 0, api_uiconfig },
 { HTTP_GET,    P "/internal/openapispec.yaml",  AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, 0, NULL, 0, api_openapi },

@@ -99,7 +99,8 @@ def test_context_and_unknown_members_change_nothing(house, more):
     (b'{"subject": {"type": "user", "type": "user", "id": "a"}}', "application/json"),
     (b'{"subject": NaN}', "application/json"), (json.dumps(GOOD).encode() + b"x", "application/json"),
     (b'{"context": {"a": ' + b"[" * 70 + b"]" * 70 + b"}}", "application/json"),
-    (b'{"a": ' * 30000 + b"1" + b"}" * 30000, "application/json"), (b"[" * 60000, "application/json")])
+    (b'{"a": ' * 30000 + b"1" + b"}" * 30000, "application/json"), (b"[" * 60000, "application/json")],
+    ids=lambda value: repr(value)[:40])
 def test_what_is_no_json_object_is_400(house, path, body, content_type):
     headers = [("Content-Type", content_type)] if content_type is not None else []
     answer = house()("POST", f"/access/v1/{path}", body=body, headers=headers, root=True)
@@ -309,9 +310,9 @@ def test_a_bad_map_of_actions_keeps_iamd_from_starting(tmp_path, value, says):
 
 def test_discovery_comes_from_the_configuration_never_from_the_host_header(new_daemon):
     daemon = new_daemon(public_url="https://iam.example.org:8443/base").start()
-    answer = daemon.client().get("/.well-known/authzen-configuration", root=True,
-                                 headers=[("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http")])
-    assert answer.status == 200
+    answer = daemon.client().get("/.well-known/authzen-configuration", root=True, headers=[
+        ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http"), ("X-Request-ID", "mine")])
+    assert answer.status == 200 and answer.header("x-request-id") == "mine"
     base = "https://iam.example.org:8443/base"
     assert answer.json() == {
         "policy_decision_point": base,

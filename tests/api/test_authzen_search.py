@@ -173,6 +173,25 @@ def test_resource_search_over_many_pages_equals_brute_force(town, mayor):
     assert mine == sorted([""] + [f"{i:04}" for i in range(1300)] + ["é"], key=str.encode)
 
 
+def test_a_page_ends_behind_100_000_candidates_and_leads_on(new_daemon):
+    daemon = new_daemon().start()
+    daemon.stop()
+    daemon.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100500)"
+               " INSERT INTO users (id, uid, description, description_folded, provider_type, provider_id, password_hash,"
+               " public_key, enabled, gen, raised, created_at_ms, last_login_ms)"
+               " SELECT 100000 + i, printf('w%06d', i), '', '', 'internal', '', 'x', NULL, 1, 100000 + i, 0, 0, 0 FROM n")
+    seed.grant(daemon, "w000007", "far:away", "read")
+    seed.grant(daemon, "w100400", "far:away", "read")
+    daemon.start()
+    admin = daemon.superuser()
+    body = subjects("user", "read", ("far", "away"))
+    first = post(admin, "search/subject", body).json()
+    assert ids(first["results"], "user") == ["bootstrapuser", "w000007"] and first["page"]["next_token"]
+    assert ids(search(admin, "subject", body), "user") == ["bootstrapuser", "w000007", "w100400"]
+    # a full page says so at once, whatever is behind it
+    assert ids(search(admin, "subject", body, 2), "user") == ["bootstrapuser", "w000007", "w100400"]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_last_page_has_no_token_and_says_how_many(house, limit):
     """Three may read record-1: a page that ends with the last result is the last page."""
