@@ -97,6 +97,48 @@ def test_c6_an_ended_token_stays_ended_after_kill_9(new_daemon):
         assert daemon.client(token).get("/users/u").status == 401
 
 
+def toggle(client, target, acknowledged):
+    """Grants and takes away in turn until the daemon is gone; a list of what was acknowledged, and what was not."""
+    try:
+        while True:
+            wanted = not acknowledged[-1]
+            acknowledged.append(None)  # unclear
+            assert client("PUT" if wanted else "DELETE", target).status == 204
+            acknowledged[-1] = wanted
+    except (AssertionError, OSError):
+        pass
+
+
+def test_c6_grants_are_decided_after_kill_9_as_they_were_acknowledged(new_daemon):
+    daemon = new_daemon(api_access="gateway").start()
+    gw = daemon.client()
+    names = [f"u{i}" for i in range(4)]
+    for n in names:
+        gw.expect(201, "PUT", f"/users/{n}", {"password": PASSWORD})
+    for rid in ("app:a", "app:b"):
+        gw.expect(201, "PUT", f"/acls/{rid}", {"description": ""})
+    pairs = [(n, rid) for n in names for rid in ("app:a", "app:b")]
+    state = {p: [False] for p in pairs}
+    for _ in range(ROUNDS // 2):
+        threads = [threading.Thread(target=toggle, args=(daemon.client(), f"/acls/{rid}/users/{n}/full", state[n, rid]))
+                   for n, rid in pairs]
+        for t in threads:
+            t.start()
+        time.sleep(random.uniform(0.02, 0.25))
+        daemon.kill()
+        for t in threads:
+            t.join(30)
+        daemon.start()
+        for (n, rid), history in state.items():
+            stored = gw.get(f"/acls/{rid}/users/{n}/full").json()["allowed"]
+            decided = gw.get(f"/internal/policyquery?rid={rid}&uid={n}&action=read").json()["allowed"]
+            assert stored == decided
+            if history[-1] is not None:
+                assert stored == history[-1], f"{n} on {rid}: an acknowledged change is lost"
+            assert len(history) > 1
+            state[n, rid] = [stored]
+
+
 def test_a_database_killed_while_it_is_made_is_made_again(new_daemon):
     for number in range(5):
         daemon = new_daemon(f"young{number}")
