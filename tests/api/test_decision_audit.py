@@ -1,5 +1,6 @@
 """The audit of decisions: refused calls of iamd's own interface, merged, stored, trimmed, flushed at a stop."""
 import re
+import signal
 import threading
 
 import pytest
@@ -133,3 +134,91 @@ def test_other_values_of_audit_decisions_do_not_start(new_daemon, value):
     daemon.write_config()
     checked = iamd.run("--config", str(daemon.config_file), "--check-config")
     assert checked.returncode != 0 and b"audit_decisions: must be denied or all" in checked.stderr
+
+
+HELLO = "dcos:adminrouter:service:hello"
+
+
+@pytest.fixture
+def asked(new_daemon):
+    """(daemon, ask): ask(uid, ...) is a policy query by the superuser about bob's right to HELLO, or eve's, who has none."""
+    def make(**options):
+        d = new_daemon(**options).start()
+        admin = d.superuser()
+        admin.expect(201, "PUT", f"/acls/{HELLO}", {"description": "hello"})
+        for uid in ("eve", "bob"):
+            admin.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD})
+        admin.expect(204, "PUT", f"/acls/{HELLO}/users/bob/full")
+
+        def ask(uid, rid=HELLO, action="full"):
+            return admin.expect(200, "GET", f"/internal/policyquery?rid={rid}&uid={uid}&action={action}").json()["allowed"]
+        return d, ask
+    return make
+
+
+def test_a_denied_question_is_a_line_and_a_row_and_an_allowed_one_is_neither(asked):
+    daemon, ask = asked()
+    assert ask("bob") and not ask("eve") and not ask("nobody") and not ask("bob", "svc:none") and not ask("bob", HELLO, "fly")
+    iamd.wait_until(lambda: len(lines(daemon)) == 4, what="four lines")
+    found = sorted((m["uid"], m["action"], m["object"], m["result"], m["reason"]) for m in lines(daemon))
+    assert found == [("bob", "fly", HELLO, "deny", "bad-action"), ("bob", "full", "svc:none", "deny", "unknown-resource"),
+                     ("eve", "full", HELLO, "deny", "no-grant"), ("nobody", "full", HELLO, "deny", "unknown-user")]
+    daemon.stop()
+    assert len(lines(daemon)) == 4
+    rows = daemon.sql("SELECT actor, action, object, result, reason FROM audit WHERE object IN (?, 'svc:none') AND action IN ('full', 'fly')", HELLO)
+    assert sorted(rows) == found
+
+
+def test_with_all_an_allowed_question_is_a_line_but_no_row(asked):
+    daemon, ask = asked(audit_decisions="all")
+    for _ in range(20):
+        assert ask("bob")
+    assert not ask("eve")
+    daemon.stop()
+    assert total(daemon, uid="bob", object=HELLO, action="full", result="allow", reason="grant") == 20
+    assert total(daemon, uid="eve", result="deny") == 1
+    assert daemon.sql("SELECT actor FROM audit WHERE action = 'full'") == [("eve",)]
+
+
+def test_audit_decisions_is_taken_over_on_reload(asked):
+    daemon, ask = asked()
+    assert ask("bob")
+    daemon.options["audit_decisions"] = "all"
+    daemon.write_config()
+    daemon.signal(signal.SIGHUP)
+
+    def told():
+        assert ask("bob")
+        return lines(daemon, uid="bob", result="allow")
+
+    iamd.wait_until(told, what="an allowed decision in the log")
+
+
+def test_a_gateways_question_is_audited_with_the_address_it_names(asked):
+    daemon, _ = asked(audit_decisions="all")
+    token = daemon.login("eve", PASSWORD)
+
+    def check(uri, *headers):
+        return daemon.client().get("/auth/check", headers=[("X-Original-Method", "GET"), ("X-Original-URI", uri),
+                                                           ("X-Forwarded-For", "192.0.2.7"), *headers]).status
+
+    as_eve = ("Authorization", f"token={token}")
+    as_bob = ("Authorization", "token=" + daemon.login("bob", PASSWORD))
+    assert check("/service/hello/x", as_bob) == 200
+    assert check("/service/hello/x", as_eve) == 403
+    assert check("/service/hello/../x", as_bob) == 403
+    assert check("/service/hello/x") == 401
+    daemon.stop()
+    found = sorted((m["uid"], m["action"], m["object"], m["result"], m["reason"]) for m in lines(daemon, srcip="192.0.2.7"))
+    assert found == [("bob", '""', '""', "deny", "ambiguous-path"), ("bob", "full", HELLO, "allow", "grant"),
+                     ("eve", "full", HELLO, "deny", "no-grant"), ("unauthenticated", '""', '""', "deny", "unauthenticated")]
+
+
+def test_denied_rows_are_trimmed_like_those_of_logins(asked):
+    """Rows are bounded whoever asks; the trimming itself is in tests/unit/test_store_audit.c."""
+    daemon, ask = asked()
+    for i in range(50):
+        assert not ask("bob", f"svc:{i}")
+    daemon.stop()
+    rows = daemon.sql("SELECT result FROM audit WHERE object LIKE 'svc:%'")
+    assert rows == [("deny",)] * 50, "what store_audit_trim_denied() looks for"

@@ -9,6 +9,7 @@ import pytest
 
 import gateways
 import iamd
+import serving
 import wire
 from conftest import PASSWORD, STRICT, Client, gateway_of
 
@@ -320,3 +321,150 @@ def test_the_cache_is_off_by_default():
     text = (gateways.RECIPES / "nginx" / "nginx.conf").read_text()
     used = [line.split("#")[0] for line in text.splitlines()]
     assert any("iamd-server.conf" in line for line in used) and not any("cache" in line for line in used)
+
+
+class Confused(serving.Loop):
+    """Something at iamd's address that is not iamd, or not well. No real one can be made to answer so."""
+
+    answer = b""
+
+    async def talk(self, reader, writer):
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            if self.answer is None:
+                await asyncio.sleep(60)
+            writer.write(self.answer)
+            await writer.drain()
+            if not self.answer.startswith(b"HTTP/1.1") or b"\r\n\r\n" not in self.answer:
+                return
+
+
+ANSWERS = {
+    "nothing": b"", "silence": None, "garbage": b"\0\1\2\r\n\r\n", "another protocol": b"220 mail ESMTP\r\n\r\n", "half a status": b"HTTP/1.1 2",
+    "half a head": b"HTTP/1.1 200 OK\r\nX-Iam-User: al", "404": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "500": b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", "503": b"HTTP/1.1 503 Oh\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    "429": b"HTTP/1.1 429 Oh\r\nContent-Length: 0\r\n\r\n", "301": b"HTTP/1.1 301 Oh\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+    "304": b"HTTP/1.1 304 Oh\r\n\r\n", "status 20": b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", "status 2000": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", STRICT)
+def test_whatever_is_wrong_with_iamd_nothing_passes(kind, world):
+    confused = Confused()
+    gateway = gateway_of(kind, world, confused.address).start()
+    mark = len(world.service.seen)
+    try:
+        for name, confused.answer in ANSWERS.items():
+            with Client(gateway, world.alice) as c:
+                c.connection.send(wire.request_bytes("GET", "/service/hello/confused", [("Connection", "close")]))
+                answer = c.connection.receive()
+            assert answer is None or answer.status >= 300, f"{name}: {answer}"
+            assert world.service.since(mark) == [], name
+        confused.answer = b"HTTP/1.1 200 OK\r\nX-Iam-User: x\r\nX-Iam-Revision: 1\r\nContent-Length: 0\r\n\r\n"
+        with Client(gateway) as c:
+            iamd.wait_until(lambda: c.ask("/service/hello/confused").status == 200, what="a yes after all that")
+    finally:
+        gateway.close()
+        confused.close()
+
+
+@pytest.mark.parametrize("kind,broken", [(k, b) for k in ("haproxy", "apache") for b in ("error('x')", "syntax error here", "return nil")])
+def test_an_error_in_a_script_is_closed(kind, broken, world):
+    gateway = gateway_of(kind, world, world.daemon.address)
+    script = gateway.directory / "recipe" / "iamd.lua"
+    before = "function check(r)\n" if kind == "apache" else 'core.register_action("iamd_check", { "http-req" }, function(txn)\n'
+    text = script.read_text()
+    assert text.count(before) == 1
+    script.write_text(text.replace(before, before + f"    if true then {broken} end\n"))
+    mark = len(world.service.seen)
+    try:
+        try:
+            gateway.start()
+        except AssertionError:
+            return  # it does not even start
+        for _ in range(3):
+            with Client(gateway, world.alice) as c:
+                answer = c.ask()
+            assert answer.status >= 400, answer
+        assert world.service.since(mark) == []
+    finally:
+        gateway.close()
+
+
+@pytest.mark.parametrize("name,request_", [
+    ("HTTP/1.0", b"GET /service/hello/odd HTTP/1.0\r\n%s\r\n"),
+    ("HTTP/1.0 with Host", b"GET /service/hello/odd HTTP/1.0\r\nHost: x\r\n%s\r\n"),
+    ("no Host", b"GET /service/hello/odd HTTP/1.1\r\nConnection: close\r\n%s\r\n"),
+    ("two Hosts", b"GET /service/hello/odd HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n%s\r\n"),
+    ("an odd method", b"FROB /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"),
+    ("a small method", b"get /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"),
+    ("folded header", b"GET /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: b\r\n X-Iam-User: root\r\n%s\r\n"),
+    ("space before the colon", b"GET /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Iam-User : root\r\n%s\r\n"),
+    ("bare LF", b"GET /service/hello/odd HTTP/1.1\nHost: x\nConnection: close\nX-Iam-User: root\n%s\n"),
+    ("two lengths", b"POST /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\nContent-Length: 5\r\n%s\r\nhello"),
+    ("length and chunks", b"POST /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n%s\r\n"
+                          b"0\r\n\r\nGET /service/hello/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("CONNECT", b"CONNECT /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"),
+    ("CONNECT host", b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\nConnection: close\r\n%s\r\n"),
+    ("TRACE", b"TRACE /service/hello/odd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"),
+    ("h2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n%s"),
+])
+def test_odd_requests_pass_only_as_who_they_are(gateway, world, client, name, request_):
+    """With alice's token nothing but her own request arrives; with bob's or none, nothing at all."""
+    for token, may_pass in ((world.bob, False), (None, False), (world.alice, True)):
+        mark = len(world.service.seen)
+        c = client().connection
+        line = b"Authorization: token=" + token.encode() + b"\r\n" if token else b""
+        c.send(request_.replace(b"%s", line))
+        c.sock.settimeout(3)
+        try:
+            c.receive()
+        except TimeoutError:
+            pass  # it waits for more
+        seen = world.service.since(mark)
+        assert len(seen) <= may_pass, f"{name}: {[s.target for s in seen]}"
+        for s in seen:
+            assert s.target == b"/service/hello/odd"[len(gateway.strip):] and s.all("x-iam-user") == ["alice"]
+
+
+def test_of_two_tokens_the_service_learns_the_one_that_was_judged(gateway, world, client):
+    for first, second in ((world.alice, world.bob), (world.bob, world.alice)):
+        mark = len(world.service.seen)
+        client().ask(headers=[("Authorization", f"token={first}"), ("Authorization", f"token={second}")])
+        assert [s.first("x-iam-user") for s in world.service.since(mark)] in ([], ["alice"])
+        client().ask(headers=[("Authorization", f"token={first}"), ("Cookie", f"dcos-acs-auth-cookie={second}")])
+        assert [s.first("x-iam-user") for s in world.service.since(mark)] in ([], ["alice"], ["alice", "alice"])
+
+
+def test_pipelined_requests_are_each_judged(gateway, world, client):
+    mark = len(world.service.seen)
+    c = client().connection
+    tokens = [world.alice, world.bob, world.alice, "bad", world.alice]
+    c.send(b"".join(wire.request_bytes("GET", f"/service/hello/p{i}", [("Authorization", f"token={t}")]) for i, t in enumerate(tokens)))
+    assert [c.receive().status for _ in tokens] == [200, 403, 200, 401, 200]
+    assert [s.target[-2:] for s in world.service.since(mark)] == [b"p0", b"p2", b"p4"]
+
+
+def test_the_router_finds_the_service_by_its_whole_name(world):
+    gateway = gateway_of("dcos-router", world, world.daemon.address)
+    gateways.replace(gateway.directory / "recipe", [("127.0.0.1:8001", f"127.0.0.1:{iamd.free_port()}")])
+    wiki = "dcos:adminrouter:service:tools%252Fwiki"
+    world.admin.expect(201, "PUT", f"/acls/{wiki}", {"description": "in a group"})
+    world.admin.expect(204, "PUT", f"/acls/{wiki}/users/alice/full")
+    try:
+        gateway.start()
+        with Client(gateway, world.alice) as c:
+            slash = c.ask("/service/hello")
+            assert (slash.status, slash.header("location").split("/", 3)[3]) == (308, "service/hello/")
+            for target in ("/service/hello?", "/service/hello?x=/y", "/service/hellox/", "/service/hell/", "/service/", "/"):
+                assert c.ask(target).status == 404, target
+            # Nobody listens there: 502 is the service's door, behind the decision.
+            assert c.ask("/service/tools/wiki/x").status == 502
+            assert c.ask("/service/tools/wiki/x", token=world.bob).status == 403
+            assert c.ask("/service/tools/", token=world.alice).status == 404
+            assert c.ask("/acs/api/v1/users/alice").status == 200
+            assert c.ask("/acs/api/v1/users/bob").status == 403
+            assert c.ask("/acs/api/v1/users", token="bad").status == 401
+    finally:
+        gateway.close()
+        world.admin.expect(204, "DELETE", f"/acls/{wiki}")

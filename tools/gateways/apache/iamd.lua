@@ -39,7 +39,7 @@ end
 -- The status and headers (names in lower case) of the next answer; nil when there is none.
 local function receive(c)
     local line = c:receive("*l")
-    local status = line and tonumber(line:match("^HTTP/1%.1 (%d%d%d)"))
+    local status = line and tonumber(line:match("^HTTP/1%.1 (%d%d%d) "))
     if not status then
         return nil
     end
@@ -132,7 +132,7 @@ function check(r)
     clean(r)
     local question = question_of(r)
     local status, headers = ask(question)
-    if status == 200 then
+    if status == 200 and headers["x-iam-user"] then
         for _, name in ipairs(TOLD_BACK) do
             local value = headers[name:lower()]
             if value then
