@@ -21,7 +21,7 @@
  * description and key, escaped). Small ones cost clients who read slowly little memory.
  */
 #define PIECE_FULL_BYTES        8192
-#define PIECE_FULL_COSTLY_BYTES 49152
+#define PIECE_FULL_COSTLY_BYTES 131072
 /* LIMIT: rows asked of the database at once. */
 #define ROWS_AT_ONCE 1000
 /* LIMIT: the link: an id of 1024 bytes and a search text, three-fold when all of it is escaped. */

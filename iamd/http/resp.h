@@ -16,7 +16,7 @@
 #define RESP_HEADERS_MAX 16
 
 /*
- * A long body in pieces, on the SLOW lane: append up to 64 KiB to `piece`, set *ret_end
+ * A long body in pieces, on the SLOW lane: append some 64 KiB (LIMIT: 256) to `piece`, set *ret_end
  * after the last. Keeps its position in r->state or ctx. No read transaction may stay
  * open between calls.
  */

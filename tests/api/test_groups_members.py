@@ -219,7 +219,7 @@ def test_a_thousand_levels_made_by_calls_are_one_chain(new_daemon):
     assert subgroups(admin, "superusers", EFFECTIVE) == chain
     assert members(admin, chain[0], EFFECTIVE) == ["deep"]
     assert members(admin, "superusers", EFFECTIVE + "&limit=1") == ["bootstrapuser"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     daemon.restart()
     admin, deep = daemon.superuser(), daemon.client(daemon.login("deep", PASSWORD))
     assert deep.get("/groups").status == 200
@@ -252,7 +252,7 @@ def test_ten_thousand_groups_in_each_other_stall_nobody(new_daemon, shape):
     def quickly(client, method, path, status):
         began = time.monotonic()
         answer = client.expect(status, method, path)
-        assert time.monotonic() - began < 5, (method, path)
+        assert time.monotonic() - began < 20, (method, path)  # a fraction of a second on an idle machine
         return answer
 
     assert len(quickly(admin, "GET", "/users/deep/groups?effective=true", 200).json()["array"]) == 10000
