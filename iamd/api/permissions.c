@@ -3,7 +3,8 @@
  * SLOW lane.
  *
  * The store gives rows ordered by (gid, rid, action), direct ones first; equal (gid, rid) make one
- * entry with several actions. In a group's listing all are the group's, and no entry names it.
+ * entry with several actions. `?effective=true` asks for what the user's groups are nested in, too. In
+ * a group's listing all are the group's, and no entry names it.
  */
 #include <string.h>
 
@@ -102,7 +103,9 @@ static enum iam_err write_all(struct req *r, struct db *db, struct listing *l)
 
 	jsonw_object(&l->w);
 	jsonw_array_key(&l->w, "direct");
-	e = store_user_permissions(db, l->uid, write_grant, l);
+	e = api_query_is(r, "effective", "true")
+		? store_user_permissions_effective(db, l->uid, write_grant, l)
+		: store_user_permissions(db, l->uid, write_grant, l);
 	if (e != IAM_OK)
 		return e;
 	begin_groups(l);

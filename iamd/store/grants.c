@@ -207,8 +207,8 @@ static struct grant_row read_of_group(const struct db_stmt *st, struct str gid)
 		.action = store_col_action(st, 2)};
 }
 
-enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
-	void *ctx)
+static enum iam_err user_permissions(struct db *db, enum stmt_id through_groups,
+	struct str uid, grant_row_fn *row, void *ctx)
 {
 	bool stopped = false;
 	enum iam_err e = db_view_begin(db);
@@ -217,10 +217,21 @@ enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn 
 		return e;
 	e = list(db, STMT_USER_PERMISSIONS_DIRECT, uid, read_of_user, row, ctx, &stopped);
 	if (e == IAM_OK && !stopped)
-		e = list(db, STMT_USER_PERMISSIONS_GROUPS, uid, read_through_group, row,
-			ctx, &stopped);
+		e = list(db, through_groups, uid, read_through_group, row, ctx, &stopped);
 	db_view_end(db);
 	return e;
+}
+
+enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
+	void *ctx)
+{
+	return user_permissions(db, STMT_USER_PERMISSIONS_GROUPS, uid, row, ctx);
+}
+
+enum iam_err store_user_permissions_effective(struct db *db, struct str uid,
+	grant_row_fn *row, void *ctx)
+{
+	return user_permissions(db, STMT_USER_PERMISSIONS_EFFECTIVE, uid, row, ctx);
 }
 
 enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row,

@@ -207,6 +207,8 @@ struct grant_row {
 typedef bool grant_row_fn(const struct grant_row *row, void *ctx);
 /* Ordered by (gid absent first, gid,) rid, action; direct grants and those of the user's own groups. */
 MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
+/* The same with the grants of all effective groups. */
+MUST_CHECK enum iam_err store_user_permissions_effective(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
 /* The group's own, by rid, action. */
 MUST_CHECK enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row, void *ctx);
 /* Those of users, or of groups, on one ACL, by id and action; behind the id `after` (absent: all). */

@@ -172,6 +172,23 @@ def test_permissions_are_listed_from_each_side(admin, acl, rid, user, uid):
     admin.expect(204, "DELETE", f"/acls/{encoded}")
 
 
+def test_effective_permissions_go_through_nested_groups(admin, acl, user, gid):
+    for group in (gid, f"outer-{gid}"):
+        admin.expect(201, "PUT", f"/groups/{group}", {"description": ""})
+    admin.expect(204, "PUT", f"/groups/{gid}/users/{user}")
+    admin.expect(204, "PUT", f"/groups/outer-{gid}/groups/{gid}")
+    admin.expect(204, "PUT", f"/groups/{gid}/groups/outer-{gid}")
+    admin.expect(204, "PUT", f"/acls/{acl}/users/{user}/create")
+    admin.expect(204, "PUT", f"/acls/{acl}/groups/outer-{gid}/read")
+    entry = {"rid": acl, "description": "Something", "aclurl": f"/acs/api/v1/acls/{acl}"}
+    direct = [{**entry, "actions": urls(acl, "users", user, ["create"])}]
+    for query in ("", "?effective=false", "?effective=true&effective=true", "?effective=1"):
+        assert admin.get(f"/users/{user}/permissions{query}").json() == {"direct": direct, "groups": []}
+    assert admin.get(f"/users/{user}/permissions?effective=true").json() == {"direct": direct, "groups": [
+        {**entry, "gid": f"outer-{gid}", "membershipurl": f"/acs/api/v1/groups/outer-{gid}/users/{user}",
+         "actions": urls(acl, "groups", f"outer-{gid}", ["read"])}]}
+
+
 def test_the_longest_entries_fit_their_pieces(grants):
     """A URL of a resource that is all slashes, each written as five bytes; quotes that are escaped beside."""
     admin = grants.superuser()

@@ -58,6 +58,7 @@ RULES = [
     ("GET", f"{API}/users/{{uid}}/groups", None, "iam:groups read; oneself"),
     ("GET", f"{API}/users/{{uid}}/groups?effective=true", None, "iam:groups read; oneself"),
     ("GET", f"{API}/users/{{uid}}/permissions", None, "iam:acls read; oneself"),
+    ("GET", f"{API}/users/{{uid}}/permissions?effective=true", None, "iam:acls read; oneself"),
 
     ("GET", f"{API}/groups", None, "iam:groups read"),
     ("GET", f"{API}/groups/{{gid}}", None, "iam:groups read"),

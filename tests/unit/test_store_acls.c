@@ -315,10 +315,23 @@ static void listings_are_ordered_and_hold_what_is_stored(void **state)
 	grant(&f, "r", IAM_SUBJECT_GROUP, "g", IAM_FULL);
 	grant(&f, "q", IAM_SUBJECT_GROUP, "g", IAM_READ);
 	grant(&f, "q", IAM_SUBJECT_GROUP, "g", IAM_CREATE);
+	/* above what is above g, and in a circle */
+	for (int i = 0; i < 2; i++)
+		assert_ok(store_group_add(f.w,
+			&(struct group){.gid = i == 0 ? STR("above") : STR("between"),
+				.description = STR("")}));
+	assert_ok(store_subgroup_add(f.w, STR("above"), STR("between")));
+	assert_ok(store_subgroup_add(f.w, STR("between"), STR("g")));
+	assert_ok(store_subgroup_add(f.w, STR("g"), STR("above")));
+	grant(&f, "q", IAM_SUBJECT_GROUP, "above", IAM_FULL);
 	tx_commit(&f);
 	assert_grants(&f, store_user_permissions, "u",
 		"-|-|q|Q=delete -|-|r|R=read -|-|r|R=full "
 		"-|g|q|Q=create -|g|q|Q=read -|g|r|R=full -|h|r|R=update ");
+	assert_grants(&f, store_user_permissions_effective, "u",
+		"-|-|q|Q=delete -|-|r|R=read -|-|r|R=full -|above|q|Q=full "
+		"-|g|q|Q=create -|g|q|Q=read -|g|r|R=full -|h|r|R=update ");
+	assert_grants(&f, store_user_permissions_effective, "g", "");
 	assert_grants(&f, store_group_permissions, "g",
 		"-|g|q|Q=create -|g|q|Q=read -|g|r|R=full ");
 	assert_grants(&f, store_group_permissions, "u", "");
