@@ -28,6 +28,10 @@
 #define BUSY_TIMEOUT_MS 5000
 /* LIMIT: ... and a checkpoint this long for readers, before it is left to the next one. */
 #define CHECKPOINT_TIMEOUT_MS 100
+/* LIMIT: bytes of the file that are fetched early. */
+#define READ_AHEAD_MAX ((off_t)4 << 30)
+/* Linux heeds no more of one request. */
+#define READ_AHEAD_STEP ((off_t)256 << 10)
 
 /* LIMIT: page caches: 16 MiB for the writer, 2 MiB for a reader; used only as far as needed. */
 #define WRITER_SETTINGS \
@@ -130,6 +134,24 @@ static enum iam_err create_private(const char *path, struct iam_error *err)
 	return IAM_OK;
 }
 
+/*
+ * A start reads nearly all of the file, in the order of its indexes: at random, page by page. Has
+ * the system read it in its own order meanwhile. Only before SQLite has the file open: closing a
+ * file drops every lock that this process has on it.
+ */
+static void read_ahead(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size;
+
+	if (fd < 0)
+		return;
+	size = lseek(fd, 0, SEEK_END);
+	for (off_t at = 0; at < size && at < READ_AHEAD_MAX; at += READ_AHEAD_STEP)
+		(void)posix_fadvise(fd, at, READ_AHEAD_STEP, POSIX_FADV_WILLNEED);
+	(void)close(fd);
+}
+
 static int configure(sqlite3 *db, bool writer)
 {
 	int rc = sqlite3_extended_result_codes(db, 1);
@@ -215,6 +237,8 @@ static enum iam_err open_conn(const char *path, bool writer, void **ret_conn,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return iam_error_set(err, IAM_NO_MEMORY, "out of memory");
+	if (writer)
+		read_ahead(path);
 	/*
 	 * No counters of memory, which would take a process-wide lock at every allocation. Refused
 	 * (harmlessly) when SQLite was initialised before.
