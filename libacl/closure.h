@@ -2,7 +2,8 @@
  * closure - for each group, everything that contains it: internal to libacl.
  *
  * The effective set of a group is the group and all groups it is nested in, at any depth. Small
- * sets are stored; of the others ("wide") only the direct containers are, and a check walks them.
+ * sets are stored (struct group, REL_SET); of the others ("wide") only the direct containers are,
+ * and a check walks them.
  */
 #ifndef ACL_CLOSURE_H
 #define ACL_CLOSURE_H
@@ -11,43 +12,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "libacl/rows.h"
-
-/* LIMIT: larger effective sets are walked instead of stored. */
-#define CLOSURE_MAX_SET 4096U
+#include "libacl/snapshot.h"
 
 /* LIMIT: a walk sees at most that many groups and container links, then gives up. */
 #define CLOSURE_MAX_WALK  32768U
 #define CLOSURE_MAX_LINKS 1048576U
 
-struct closure {
-	struct rows containers; /* group -> groups it is directly in */
-	uint32_t *first; /* group's set: members[first[g]] up to its end; n of them */
-	uint32_t *len;   /* 0: wide, to be walked */
-	uint32_t *members;
-	size_t n;
-	size_t total; /* of members */
-	size_t cap;   /* of members */
-};
-
-/* From pairs (group, containing group) over n groups. O(n + pairs). False: no memory. */
-bool closure_build(struct closure *c, const struct pair *pairs, size_t count, size_t n);
-void closure_done(struct closure *c);
-size_t closure_size_bytes(const struct closure *c);
-
-/* Marks (sets to 1) the marked groups' direct and indirect members. False: no memory. */
-bool closure_mark_below(const struct pair *pairs, size_t count, size_t n, uint8_t *marks);
+/*
+ * Works out the effective sets and superuser marks of the given groups, whose containers or own
+ * grants on the superuser resource changed, and of all groups below them. A group may be given
+ * twice. O(groups below and their links), and for each a set. False: no memory.
+ */
+bool closure_update(struct cow *c, struct iam_snapshot *s, const uint32_t *groups,
+	size_t count);
 
 enum closure_end { CLOSURE_DONE, CLOSURE_STOPPED, CLOSURE_GAVE_UP };
 
-/* Sees one group of the union; false ends the walk. */
+/* Sees one group; false ends the visit. */
 typedef bool closure_visit_fn(uint32_t group, void *ctx);
 
+/* The groups that a user is directly in, and those that contain a group directly. */
+enum closure_end closure_direct(const struct iam_snapshot *s, uint32_t user,
+	closure_visit_fn *visit, void *ctx);
+enum closure_end closure_containers(const struct iam_snapshot *s, uint32_t group,
+	closure_visit_fn *visit, void *ctx);
+
 /*
- * Visits the union of the groups' effective sets, some groups perhaps twice. No allocation; up to
- * 400 KiB of stack if a set is wide, next to none otherwise.
+ * Visits the effective groups of a user or a group, some perhaps twice. No allocation; up to 400
+ * KiB of stack if a set is wide, next to none otherwise.
  */
-enum closure_end closure_visit(const struct closure *c, const uint32_t *groups,
-	size_t count, closure_visit_fn *visit, void *ctx);
+enum closure_end closure_visit_user(const struct iam_snapshot *s, uint32_t user,
+	closure_visit_fn *visit, void *ctx);
+enum closure_end closure_visit_group(const struct iam_snapshot *s, uint32_t group,
+	closure_visit_fn *visit, void *ctx);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libacl/snapshot.h"
+#include "libacl/closure.h"
 
 #define NO_STEP UINT32_MAX
 
@@ -188,7 +188,7 @@ enum iam_err iam_explain(const struct iam_snapshot *s, struct str uid, struct st
 	struct iam_explanation x = {.decision = iam_check(s, uid, rid, action)};
 	bool super = iam_is_superuser(s, uid);
 	struct wanted w = {
-		.resource = snapshot_resource(s, super ? STR(IAM_SUPERUSER_RID) : rid),
+		.resource = find_resource(s, super ? STR(IAM_SUPERUSER_RID) : rid),
 		.actions = GRANT_ACTIONS,
 	};
 	enum iam_err e;
@@ -201,7 +201,7 @@ enum iam_err iam_explain(const struct iam_snapshot *s, struct str uid, struct st
 	x.why = super ? IAM_WHY_SUPERUSER : IAM_WHY_GRANT;
 	if (!super)
 		w.actions = (uint64_t)1 << action | (uint64_t)1 << IAM_FULL;
-	e = find_grant(s, snapshot_user(s, uid), &w, action, &x);
+	e = find_grant(s, find_user(s, uid), &w, action, &x);
 	if (e == IAM_OK)
 		*ret = x;
 	return e;

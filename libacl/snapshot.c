@@ -1,151 +1,262 @@
 /*
- * snapshot - freezes a model into tables for asking.
+ * snapshot - freezes a model into the first version of a snapshot.
  *
- * Does: one pass over the facts for each table, O(facts) in all. Does not: keep anything of the
- * model; change after it is built.
- * Invariants: at least a quarter of the grant table is free, so every probe ends; a resource's
- * sieve has the bit of every subject with a grant on it.
+ * Does: number the ids as the model did, then one sorted pass over the facts for each relation,
+ * O(facts) in all. Does not: keep anything of the model; change after it is built.
+ * Invariants: a resource's sieve has the bit of every subject with a grant on it; a user's groups
+ * stand in its record or, if they are too many, all in REL_USER_GROUP.
  */
 #include "libacl/snapshot.h"
 
 #include <stdlib.h>
 
-static bool copy_names(struct iam_snapshot *s, const struct iam_model *m)
+#include "libacl/closure.h"
+#include "libacl/names.h"
+#include "libacl/sort.h"
+
+struct builder {
+	struct cow *c;
+	struct iam_snapshot *s;
+	const struct iam_model *m;
+	struct tree_load load;
+	uint64_t *keys; /* of one relation */
+	uint64_t *spare;
+	size_t count;
+	uint32_t *nested; /* groups whose effective set is to be worked out */
+	size_t n_nested;
+};
+
+typedef bool intern_fn(struct cow *c, struct iam_snapshot *s, struct str id,
+	uint64_t hash, uint32_t *ret);
+
+/* The snapshot gives the same numbers as the model, because it is told in the same order. */
+static bool copy_names(const struct builder *b, const struct map *from,
+	struct names *names, intern_fn *intern)
 {
-	return map_copy(&m->users, &s->users, &s->user_bytes) &&
-		map_copy(&m->groups, &s->groups, &s->group_bytes) &&
-		map_copy(&m->resources, &s->resources, &s->resource_bytes);
-}
+	uint32_t number;
 
-/* Merges a grant into the table. */
-static void store_grant(struct iam_snapshot *s, uint64_t grant)
-{
-	uint64_t key = grant & ~(uint64_t)GRANT_ACTIONS;
-	size_t at = grant_hash(key) & (s->grants_cap - 1);
-
-	while (s->grants[at] != 0 && (s->grants[at] & ~(uint64_t)GRANT_ACTIONS) != key)
-		at = (at + 1) & (s->grants_cap - 1);
-	s->grants[at] |= grant;
-}
-
-static bool build_grants(struct iam_snapshot *s, const struct iam_model *m)
-{
-	size_t cap = 16;
-
-	while (m->grants.count * 4 > cap * 3)
-		cap *= 2;
-	s->grants = calloc(cap, sizeof(*s->grants));
-	s->sieves = calloc(m->resources.count + 1, sizeof(*s->sieves));
-	if (s->grants == NULL || s->sieves == NULL)
+	if (!names_init(b->c, names, from->count))
 		return false;
-	s->grants_cap = cap;
-	for (size_t i = 0; i < m->grants.count; i++) {
-		uint64_t grant = m->grants.items[i];
+	for (size_t i = 0; i < from->count; i++)
+		if (!intern(b->c, b->s, from->keys[i],
+			    map_hash(&b->s->seed, from->keys[i]), &number))
+			return false;
+	return true;
+}
 
-		store_grant(s, grant);
-		s->sieves[grant_resource(grant)] |=
-			sieve_bit(grant_kind(grant), grant_subject(grant));
+/* Notes on the resource and the subject that there is a grant. */
+static bool note_grant(struct builder *b, uint64_t grant)
+{
+	uint32_t subject = grant_subject(grant);
+	uint32_t number = grant_resource(grant);
+	struct resource *r = resource_touch(b->c, b->s, number);
+
+	if (r == NULL)
+		return false;
+	r->sieve |= sieve_bit(grant_kind(grant), subject);
+	if (number != b->s->super)
+		return true;
+	if (grant_kind(grant) == IAM_SUBJECT_USER) {
+		struct user *u = user_touch(b->c, b->s, subject);
+
+		if (u != NULL)
+			u->is_super = 1;
+		return u != NULL;
+	} else {
+		struct group *g = group_touch(b->c, b->s, subject);
+
+		if (g != NULL)
+			g->super_grant = 1;
+		return g != NULL;
+	}
+}
+
+static bool build_grants(struct builder *b)
+{
+	struct iam_snapshot *s = b->s;
+
+	s->grants = (struct table){.of_grants = true, .seed = s->seed.k0};
+	if (!table_init(b->c, &s->grants, b->m->grants.count))
+		return false;
+	for (size_t i = 0; i < b->m->grants.count; i++) {
+		uint64_t grant = b->m->grants.items[i];
+		uint64_t key = grant & ~(uint64_t)GRANT_ACTIONS;
+		uint64_t *word = table_put(b->c, &s->grants,
+			grant_hash(s->grants.seed, key), grant, ~(uint64_t)GRANT_ACTIONS);
+
+		if (word == NULL || !note_grant(b, grant))
+			return false;
+		*word |= grant;
 	}
 	return true;
 }
 
-/* Which resources each subject of one kind has grants on. */
-static bool build_subject_rows(struct iam_snapshot *s, enum iam_subject kind,
-	struct pair *pairs, struct rows *ret)
+static bool load_keys(struct builder *b)
 {
-	size_t n = kind == IAM_SUBJECT_USER ? s->users.count : s->groups.count;
-	size_t count = 0;
-
-	for (size_t i = 0; i < s->grants_cap; i++) {
-		uint64_t grant = s->grants[i];
-
-		if (grant == 0 || grant_kind(grant) != kind)
-			continue;
-		pairs[count++] = (struct pair){
-			.from = grant_subject(grant),
-			.to = grant_resource(grant),
-		};
-	}
-	return rows_build(ret, pairs, count, false, n, s->resources.count);
+	b->count = sort_keys(b->keys, b->spare, b->count);
+	for (size_t i = 0; i < b->count; i++)
+		if (!tree_load_add(&b->load, b->keys[i]))
+			return false;
+	return true;
 }
 
-static bool build_rows(struct iam_snapshot *s, const struct iam_model *m)
+static bool load_pairs(struct builder *b, const struct pair_list *l,
+	enum relation relation, bool reverse)
 {
-	struct pair *pairs = calloc(m->grants.count + 1, sizeof(*pairs));
+	for (size_t i = 0; i < l->count; i++)
+		b->keys[i] = reverse
+			? row_key(relation, l->items[i].to, l->items[i].from)
+			: row_key(relation, l->items[i].from, l->items[i].to);
+	b->count = l->count;
+	return load_keys(b);
+}
+
+/* One user's groups, count of them, into its record or into the rows. */
+static bool set_user_groups(struct builder *b, const uint64_t *keys, size_t count)
+{
+	uint32_t user = (uint32_t)(keys[0] >> ROW_SHIFT) & (uint32_t)(MAP_MAX_COUNT - 1);
+	struct user *u = user_touch(b->c, b->s, user);
+
+	if (u == NULL)
+		return false;
+	u->n_groups = (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		if (count <= USER_GROUPS)
+			u->groups[i] = row_value(keys[i]);
+		else if (!tree_load_add(&b->load, keys[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool load_user_groups(struct builder *b)
+{
+	const struct pair_list *l = &b->m->members;
+
+	for (size_t i = 0; i < l->count; i++)
+		b->keys[i] = row_key(REL_USER_GROUP, l->items[i].from, l->items[i].to);
+	b->count = sort_keys(b->keys, b->spare, l->count);
+	b->s->stats.memberships = b->count;
+	for (size_t from = 0, to; from < b->count; from = to) {
+		for (to = from + 1; to < b->count; to++)
+			if (b->keys[to] >> ROW_SHIFT != b->keys[from] >> ROW_SHIFT)
+				break;
+		if (!set_user_groups(b, b->keys + from, to - from))
+			return false;
+	}
+	return true;
+}
+
+/* What is made of the table's words. */
+struct gathering {
+	struct builder *b;
+	enum relation relation;
+};
+
+static void gather(const uint64_t words[TABLE_SLOTS], void *ctx)
+{
+	const struct gathering *g = ctx;
+	struct builder *b = g->b;
+
+	for (size_t i = 0; i < TABLE_SLOTS; i++) {
+		bool of_group = grant_kind(words[i]) == IAM_SUBJECT_GROUP;
+		uint32_t subject = grant_subject(words[i]);
+		uint32_t resource = grant_resource(words[i]);
+
+		if (words[i] == 0)
+			continue;
+		if (g->relation == REL_RESOURCE_SUBJECT)
+			b->keys[b->count++] = row_key(g->relation, resource,
+				subject | (of_group ? SUBJECT_GROUP : 0));
+		else if (of_group == (g->relation == REL_GROUP_RESOURCE))
+			b->keys[b->count++] = row_key(g->relation, subject, resource);
+		if (g->relation == REL_RESOURCE_SUBJECT)
+			b->s->stats.grants +=
+				(size_t)__builtin_popcountll(words[i] & GRANT_ACTIONS);
+	}
+}
+
+static bool load_grants(struct builder *b, enum relation relation)
+{
+	struct gathering g = {.b = b, .relation = relation};
+
+	b->count = 0;
+	table_each(&b->s->grants, gather, &g);
+	return load_keys(b);
+}
+
+static bool build_rows(struct builder *b)
+{
+	const struct iam_model *m = b->m;
+	size_t most = m->members.count;
+
+	most = m->subgroups.count > most ? m->subgroups.count : most;
+	most = m->grants.count > most ? m->grants.count : most;
+	b->keys = calloc(most + 1, sizeof(*b->keys));
+	b->spare = calloc(most + 1, sizeof(*b->spare));
+	return b->keys != NULL && b->spare != NULL && load_user_groups(b) &&
+		load_pairs(b, &m->members, REL_GROUP_USER, true) &&
+		load_pairs(b, &m->subgroups, REL_CONTAINER, false) &&
+		load_pairs(b, &m->subgroups, REL_SUBGROUP, true) &&
+		load_grants(b, REL_USER_RESOURCE) && load_grants(b, REL_GROUP_RESOURCE) &&
+		load_grants(b, REL_RESOURCE_SUBJECT) &&
+		tree_load_end(&b->load, &b->s->rows);
+}
+
+static bool build_nesting(struct builder *b)
+{
+	struct iam_snapshot *s = b->s;
+
+	b->nested = calloc((size_t)s->groups.count + 1, sizeof(*b->nested));
+	if (b->nested == NULL)
+		return false;
+	for (uint32_t group = 0; group < s->groups.count; group++) {
+		struct tree_run run;
+
+		if (group_at(s, group)->super_grant != 0 ||
+			row_seek(s, REL_CONTAINER, group, &run))
+			b->nested[b->n_nested++] = group;
+	}
+	return closure_update(b->c, s, b->nested, b->n_nested);
+}
+
+static bool build(struct builder *b)
+{
+	struct iam_snapshot *s = b->s;
 	bool ok;
 
-	ok = pairs != NULL &&
-		build_subject_rows(s, IAM_SUBJECT_USER, pairs, &s->user_grants) &&
-		build_subject_rows(s, IAM_SUBJECT_GROUP, pairs, &s->group_grants);
-	free(pairs);
-	return ok &&
-		rows_build(&s->user_groups, m->members.items, m->members.count, false,
-			s->users.count, s->groups.count);
-}
-
-/* Who may everything: direct grants, then everything below a group that has one. */
-static bool mark_superusers(struct iam_snapshot *s, const struct iam_model *m)
-{
-	struct str rid = STR(IAM_SUPERUSER_RID);
-	uint32_t super = map_find(&s->resources, rid, map_hash(&s->resources.seed, rid));
-
-	s->user_super = calloc(s->users.count + 1, sizeof(*s->user_super));
-	s->group_super = calloc(s->groups.count + 1, sizeof(*s->group_super));
-	if (s->user_super == NULL || s->group_super == NULL)
-		return false;
-	for (size_t i = 0; i < m->grants.count; i++) {
-		uint64_t grant = m->grants.items[i];
-
-		if (grant_resource(grant) != super)
-			continue;
-		if (grant_kind(grant) == IAM_SUBJECT_USER)
-			s->user_super[grant_subject(grant)] = 1;
-		else
-			s->group_super[grant_subject(grant)] = 1;
-	}
-	return closure_mark_below(m->subgroups.items, m->subgroups.count, s->groups.count,
-		s->group_super);
-}
-
-static void count_stats(struct iam_snapshot *s)
-{
-	size_t grants = 0;
-
-	for (size_t i = 0; i < s->grants_cap; i++)
-		grants += (size_t)__builtin_popcountll(s->grants[i] & GRANT_ACTIONS);
-	s->stats = (struct iam_snapshot_stats){
-		.users = s->users.count,
-		.groups = s->groups.count,
-		.resources = s->resources.count,
-		.grants = grants,
-		.memberships = rows_total(&s->user_groups),
-		.bytes = sizeof(*s) + map_size_bytes(&s->users) +
-			map_size_bytes(&s->groups) + map_size_bytes(&s->resources) +
-			rows_size_bytes(&s->user_groups) +
-			closure_size_bytes(&s->closure) +
-			s->grants_cap * sizeof(*s->grants) +
-			s->resources.count * sizeof(*s->sieves) +
-			rows_size_bytes(&s->user_grants) +
-			rows_size_bytes(&s->group_grants) + s->users.count +
-			s->groups.count,
-	};
+	s->seed = b->m->users.seed;
+	s->super = MAP_NONE;
+	ok = copy_names(b, &b->m->users, &s->users, user_intern) &&
+		copy_names(b, &b->m->groups, &s->groups, group_intern) &&
+		copy_names(b, &b->m->resources, &s->resources, resource_intern) &&
+		build_grants(b) && build_rows(b) && build_nesting(b);
+	tree_load_done(&b->load);
+	free(b->keys);
+	free(b->spare);
+	free(b->nested);
+	return ok;
 }
 
 enum iam_err iam_snapshot_build(const struct iam_model *m,
 	struct iam_snapshot **ret_snapshot)
 {
 	struct iam_snapshot *s = calloc(1, sizeof(*s));
+	struct cow c = {.pool = pool_new(), .version = 1, .is_first = true};
+	struct builder b = {.c = &c, .s = s, .m = m, .load = {.c = &c}};
 
-	if (s == NULL)
+	if (s == NULL || c.pool == NULL) {
+		free(s);
+		pool_drop(c.pool);
 		return IAM_NO_MEMORY;
-	if (!copy_names(s, m) || !build_grants(s, m) || !build_rows(s, m) ||
-		!closure_build(&s->closure, m->subgroups.items, m->subgroups.count,
-			s->groups.count) ||
-		!mark_superusers(s, m)) {
+	}
+	s->pool = c.pool;
+	s->version = c.version;
+	if (!build(&b)) {
 		iam_snapshot_free(s);
 		return IAM_NO_MEMORY;
 	}
-	count_stats(s);
+	s->stats.bytes = sizeof(*s) + pool_used(s->pool) * PAGE_BYTES;
 	*ret_snapshot = s;
 	return IAM_OK;
 }
@@ -154,20 +265,7 @@ void iam_snapshot_free(struct iam_snapshot *s)
 {
 	if (s == NULL)
 		return;
-	map_done(&s->users);
-	map_done(&s->groups);
-	map_done(&s->resources);
-	free(s->user_bytes);
-	free(s->group_bytes);
-	free(s->resource_bytes);
-	rows_done(&s->user_groups);
-	closure_done(&s->closure);
-	free(s->grants);
-	free(s->sieves);
-	rows_done(&s->user_grants);
-	rows_done(&s->group_grants);
-	free(s->user_super);
-	free(s->group_super);
+	pool_drop(s->pool); /* the pages with it, unless something retired is left */
 	free(s);
 }
 

@@ -92,6 +92,10 @@ IAM_API void iam_snapshot_free(struct iam_snapshot *s);
  *
  * Adding what is there and removing what is not are fine and change nothing. Errors: IAM_NO_MEMORY,
  * IAM_BAD_UID, IAM_BAD_GID, IAM_BAD_RID.
+ *
+ * The versions of a line share their memory: one thread at a time may edit, finish, undo, free
+ * what is retired or free a snapshot of it (readers go on meanwhile). To end a line, free what is
+ * retired and then the newest snapshot.
  */
 IAM_API MUST_CHECK enum iam_err iam_edit_begin(struct iam_snapshot *base, struct iam_edit **ret_edit);
 IAM_API MUST_CHECK enum iam_err iam_edit_add_group(struct iam_edit *e, struct str gid);
