@@ -233,3 +233,59 @@ def test_a_grant_counts_from_the_next_question_on(house):
         assert decide(admin, ("user", "dave"), "read", ("record", "fresh")) is True
         admin.expect(204, "DELETE", "/acls/record:fresh/users/dave/read")
         assert decide(admin, ("user", "dave"), "read", ("record", "fresh")) is False
+
+
+def test_a_batch_is_decided_on_one_state_while_grants_change(house):
+    admin = house()
+    admin.expect(201, "PUT", "/acls/record:flicker", {"description": "x"})
+    done = threading.Event()
+
+    def flicker():
+        while not done.is_set():
+            admin.expect(204, "PUT", "/acls/record:flicker/users/dave/read")
+            admin.expect(204, "DELETE", "/acls/record:flicker/users/dave/read")
+
+    writer = threading.Thread(target=flicker)
+    writer.start()
+    seen = set()
+    try:
+        asker = house("asker")
+        until = time.monotonic() + 20
+        while len(seen) < 2 and time.monotonic() < until:
+            for n in (100, 1000):
+                body = question(("user", "dave"), "read", ("record", "flicker"), evaluations=[{}] * n)
+                answer = post(asker, "evaluations", body)
+                found = {(e["decision"], e["context"]["revision"]) for e in answer.json()["evaluations"]}
+                assert len(found) == 1
+                assert found.pop()[1] == int(answer.header("x-iam-revision"))
+                seen.add(answer.json()["evaluations"][0]["decision"])
+    finally:
+        done.set()
+        writer.join()
+        admin.expect(204, "DELETE", "/acls/record:flicker")
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("path, more", [
+    ("evaluation", {}), ("evaluation", {"context": {"explain": True}}), ("evaluations", {"evaluations": [{}] * 10}),
+    ("evaluations", {"evaluations": [{}] * 500}), ("evaluations", {"evaluations": [{}], "x": "x" * 70000}),
+    ("search/subject", {}), ("search/resource", {}), ("search/action", {})])
+def test_a_request_that_waits_for_a_revision_is_answered_by_it(house, path, more):
+    """From the loop into the wait, back to the loop, and on to the lane where there is one."""
+    admin = house()
+    body = question(("user", "dave"), "read", ("record", "record-2"), **more)
+    before = post(admin, path, body)
+    now = int(before.header("x-iam-revision"))
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(
+        post(admin, path, body, headers=[("X-Iam-At-Least", str(now + 1)), ("X-Request-ID", "waits")])))
+    waiter.start()
+    time.sleep(0.1)
+    admin.expect(204, "PUT", "/acls/record:record-2/users/dave/read")
+    waiter.join()
+    admin.expect(204, "DELETE", "/acls/record:record-2/users/dave/read")
+    answer, = answers
+    assert answer.status == 200 and int(answer.header("x-iam-revision")) == now + 1
+    assert answer.header("x-request-id") == "waits"
+    assert b"true" in answer.body or b"dave" in answer.body or b"record-2" in answer.body or b'"read"' in answer.body
+    assert answer.json() != before.json()
