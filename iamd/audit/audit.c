@@ -14,7 +14,7 @@
 const char *audit_action_name(enum audit_action a)
 {
 	static const char *const names[] = {
-#define X(name, text, what) [AUDIT_##name] = text,
+#define X(name, text, what) [AUDIT_##name] = (text),
 #include "iamd/audit/audit.def"
 #undef X
 	};
