@@ -6,9 +6,6 @@
 #include "iamd/api/paging.h"
 #include "iamd/api/services.h"
 
-/* LIMIT: of an answer that is made at once. */
-#define ANSWER_MAX_BYTES ((size_t)32 << 20)
-
 /* ---- GET /groups (SLOW lane) ---- */
 
 static const struct paging_form groups_form = {
@@ -66,47 +63,73 @@ enum iam_err api_group_get(struct req *r, struct resp *out)
 /* ---- GET /users/{uid}/groups (SLOW lane) ---- */
 
 struct memberships {
-	struct jsonw w;
+	struct paging_form form;
 	struct str uid;
+	bool effective;
 };
 
-static bool write_membership(const struct group *g, void *ctx)
+static bool membership_row(const struct group *g, void *ctx)
 {
-	struct memberships *m = ctx;
+	struct paging *p = ctx;
+	const struct memberships *m = p->ctx;
 
-	jsonw_object(&m->w);
-	json_membership_url(&m->w, "membershipurl", g->gid, m->uid);
-	json_group(&m->w, "group", g);
-	jsonw_object_end(&m->w);
-	return !m->w.out->failed;
+	if (paging_writes(p)) {
+		jsonw_object(&p->w);
+		json_membership_url(&p->w, "membershipurl", g->gid, m->uid);
+		json_group(&p->w, "group", g);
+		jsonw_object_end(&p->w);
+	}
+	return paging_row(p, g->gid);
+}
+
+static enum iam_err membership_rows(struct paging *p, struct db *db,
+	const struct page_query *q)
+{
+	const struct memberships *m = p->ctx;
+
+	return store_user_groups(db, m->uid, m->effective, q, membership_row, p);
+}
+
+/* NULL without memory. */
+static struct memberships *memberships_new(struct req *r)
+{
+	struct memberships *m = arena_alloc(r->arena, sizeof *m);
+	struct sb path;
+
+	if (m == NULL)
+		return NULL;
+	m->uid = req_param(r, "uid");
+	m->effective = api_query_is(r, "effective", "true");
+	sb_init(&path, r->arena, 1024); /* longer than any uid in use */
+	sb_addf(&path, "/acs/api/v1/users/%.*s/groups", STR_FMT(m->uid));
+	m->form = (struct paging_form){.path = sb_str(&path),
+		.id_name = "group ID",
+		.id_max = IAM_GID_MAX_BYTES,
+		.is_costly = m->effective};
+	return m;
 }
 
 enum iam_err api_user_groups(struct req *r, struct resp *out)
 {
 	struct db *db = store_reader(r->svc->store);
-	struct memberships m = {.uid = req_param(r, "uid")};
-	bool effective = api_query_is(r, "effective", "true");
+	struct memberships *m = memberships_new(r);
+	struct paging *p = NULL;
 	struct user user;
 	enum iam_err e;
 
+	if (m == NULL)
+		return IAM_NO_MEMORY;
 	if (db == NULL)
 		return IAM_UNAVAILABLE;
-	e = store_user_get(db, r->arena, m.uid, &user);
+	e = store_user_get(db, r->arena, m->uid, &user);
 	if (e == IAM_NO_USER)
-		return api_no_user(r, m.uid);
+		return api_no_user(r, m->uid);
+	if (e == IAM_OK)
+		e = paging_new(r, &m->form, &p);
 	if (e != IAM_OK)
 		return e;
-	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
-	jsonw_init(&m.w, &r->out_heap);
-	jsonw_object(&m.w);
-	jsonw_array_key(&m.w, "array");
-	e = store_user_groups(db, m.uid, effective, write_membership, &m);
-	if (e != IAM_OK)
-		return e;
-	jsonw_array_end(&m.w);
-	jsonw_object_end(&m.w);
-	jsonw_end_document(&m.w);
-	if (r->out_heap.failed)
-		return IAM_UNAVAILABLE;
-	return resp_body(out, 200, RESP_JSON_TYPE, sb_str(&r->out_heap));
+	p->ctx = m;
+	if (m->effective)
+		paging_keep(p, "effective", "true");
+	return paging_answer(r, out, p, membership_rows);
 }

@@ -220,11 +220,14 @@ enum iam_err store_subgroups(struct db *db, struct str gid, bool effective,
 }
 
 enum iam_err store_user_groups(struct db *db, struct str uid, bool effective,
-	group_row_fn *row, void *ctx)
+	const struct page_query *query, group_row_fn *row, void *ctx)
 {
 	DB_STMT_AUTO struct db_stmt *st =
 		db_use(db, effective ? STMT_USER_GROUPS_EFFECTIVE : STMT_USER_GROUPS);
 
+	assert(query->limit > 0);
 	db_bind_str(st, uid);
+	db_bind_str(st, store_or_empty(query->after));
+	db_bind_i64(st, query->limit);
 	return tell_groups(st, row, ctx);
 }

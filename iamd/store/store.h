@@ -182,7 +182,8 @@ MUST_CHECK enum iam_err store_group_members(struct db *db, struct str gid, bool 
 MUST_CHECK enum iam_err store_subgroups(struct db *db, struct str gid, bool effective,
 	const struct page_query *query, group_row_fn *row, void *ctx);
 /* What contains the user. */
-MUST_CHECK enum iam_err store_user_groups(struct db *db, struct str uid, bool effective, group_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_user_groups(struct db *db, struct str uid, bool effective,
+	const struct page_query *query, group_row_fn *row, void *ctx);
 
 /* ---- ACLs and grants ---- */
 struct acl {

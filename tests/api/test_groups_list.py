@@ -36,6 +36,7 @@ def crowd(tmp_path_factory):
         FROM n, users t WHERE t.uid IN ('u1', 'svc')""", COUNT)
     daemon.sql("UPDATE counters SET value = 100000 WHERE name = 'gen'")
     daemon.sql("INSERT INTO group_members (gid, uid) SELECT 'big', uid FROM users WHERE uid LIKE 'm%'")
+    daemon.sql("INSERT INTO group_members (gid, uid) SELECT gid, 'u1' FROM groups WHERE gid LIKE 'g%'")
     daemon.sql("INSERT INTO group_nesting (gid, sub_gid) SELECT 'big', gid FROM groups WHERE gid LIKE 'g%'")
     daemon.start()
     yield daemon.superuser(), sorted(names + ["superusers"], key=str.encode)
@@ -97,7 +98,7 @@ def test_a_page_continues_behind_an_id_that_is_gone(crowd):
     assert next_page(admin.get("/groups?limit=1&after=superuserr")) == "/groups?limit=1&after=superusers"
 
 
-LISTS = ["/groups", "/groups/big/users", "/groups/big/groups"]
+LISTS = ["/groups", "/groups/big/users", "/groups/big/groups", "/users/u1/groups"]
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -109,7 +110,7 @@ def test_a_limit_outside_1_to_1000_is_refused(crowd, path, limit):
 
 
 @pytest.mark.parametrize("path, longest, name", [("/groups", 64, "group"), ("/groups/big/users", 96, "user"),
-                                                 ("/groups/big/groups", 64, "group")])
+                                                 ("/groups/big/groups", 64, "group"), ("/users/u1/groups", 64, "group")])
 def test_after_is_as_long_as_an_id_at_most(crowd, path, longest, name):
     admin, _ = crowd
     assert admin.get(f"{path}?limit=1&after=" + "z" * longest).json() == {"array": []}
@@ -173,7 +174,7 @@ SERVICES = [u + "-svc" for u in USERS]
 
 @pytest.mark.parametrize("query, expected", [
     ("", USERS), ("?type=user", USERS), ("?type=service&type=service", USERS), ("?type=SERVICE", USERS),
-    ("?type=service", SERVICES), ("?effective=true", USERS), ("?effective=true&type=service", SERVICES),
+    ("?type=service", SERVICES), ("?effective=true", USERS + ["u1"]), ("?effective=true&type=service", SERVICES),
     ("?q=m00001", USERS), ("?fields=all", USERS)])
 def test_members_are_regular_users_or_with_type_service_the_others(crowd, query, expected):
     answer = crowd[0].get("/groups/big/users" + query)
@@ -181,7 +182,7 @@ def test_members_are_regular_users_or_with_type_service_the_others(crowd, query,
     assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-@pytest.mark.parametrize("query, expected", [("", USERS), ("&type=service", SERVICES), ("&effective=true", USERS),
+@pytest.mark.parametrize("query, expected", [("", USERS), ("&type=service", SERVICES), ("&effective=true", USERS + ["u1"]),
                                              ("&effective=true&type=service", SERVICES)])
 def test_pages_of_members_keep_the_other_parameters(crowd, query, expected):
     admin, _ = crowd
@@ -198,6 +199,18 @@ def test_pages_of_nested_groups_meet_each_once(crowd, limit):
     for query in ("", "&effective=true"):
         seen = [g for page in pages(admin, f"/groups/big/groups?limit={limit}{query}", subgroups) for g in page]
         assert seen == [f"g{i:02}" for i in range(40)]
+
+
+@pytest.mark.parametrize("limit", [1, 13, 40, 1000])
+def test_pages_of_a_users_groups_meet_each_once(crowd, limit):
+    admin, _ = crowd
+    direct = [f"g{i:02}" for i in range(40)]
+    for query, expected in (("", direct), ("&effective=true", ["big"] + direct)):
+        seen = list(pages(admin, f"/users/u1/groups?limit={limit}{query}", subgroups))
+        assert [g for page in seen for g in page] == expected and len(seen[0]) == min(limit, len(expected))
+        assert subgroups(admin.get(f"/users/u1/groups?x=y{query}")) == expected
+    answer = admin.get("/users/u1/groups?limit=1")
+    assert answer.header("link") == '</acs/api/v1/users/u1/groups?limit=1&after=g00>; rel="next"'
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -252,6 +265,6 @@ def test_a_membership_looks_as_it_is_described(crowd):
 
 
 def test_an_empty_list_is_an_empty_array(crowd):
-    for path in ("/groups/g01/users", "/groups/g01/groups", "/groups/g01/users?limit=5&effective=true"):
+    for path in ("/groups/Zoe/users", "/groups/g01/groups", "/groups/Zoe/users?limit=5&effective=true"):
         answer = crowd[0].get(path)
         assert answer.body == b'{\n  "array": []\n}\n' and answer.header("link") is None

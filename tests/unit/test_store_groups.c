@@ -83,7 +83,8 @@ static void a_users_groups_and_permissions_are_its_own(void **state)
 		IAM_FULL));
 	tx_commit(&f);
 
-	assert_ok(store_user_groups(store_reader(f.store), STR("u"), false, group_text, &t));
+	assert_ok(store_user_groups(store_reader(f.store), STR("u"), false,
+		&(struct page_query){.limit = 10}, group_text, &t));
 	assert_str(sb_str(&t), "g1/a group/internal g2/a group/internal ");
 	sb_reset(&t);
 	assert_ok(store_user_permissions(store_reader(f.store), STR("u"), grant_text,
