@@ -134,26 +134,55 @@ static bool *grant_named(struct naive *n, const struct asked *q,
 					   : &n->group_grant[rid][who][x->action];
 }
 
-/* Takes the named grant away until the answer is no. */
-static const char *take_away(const struct asked *asked)
+/* The next version without the named grant; the version before is freed. NULL: it failed. */
+static struct iam_snapshot *edit_away(struct iam_snapshot *s,
+	const struct iam_explanation *x)
+{
+	struct iam_retired *retired;
+	struct iam_snapshot *next = NULL;
+	struct iam_edit *e;
+
+	if (iam_edit_begin(s, &e) != IAM_OK)
+		return NULL;
+	if (iam_edit_remove_grant(e, x->rid, x->kind, x->subject_id, x->action) !=
+		IAM_OK) {
+		iam_edit_abort(e);
+		return NULL;
+	}
+	if (iam_edit_finish(e, &next, &retired) != IAM_OK)
+		return NULL;
+	iam_retired_free(retired);
+	return next;
+}
+
+static struct iam_snapshot *freeze_anew(struct iam_snapshot *s, const struct naive *n)
+{
+	iam_snapshot_free(s);
+	return naive_freeze(n);
+}
+
+/* Takes the named grant away until the answer is no: by edits, or by models without it. */
+static const char *take_away(const struct asked *asked, bool by_edits)
 {
 	struct naive n = *asked->n;
 	struct iam_explanation x = {.decision = IAM_ALLOW};
-	const char *wrong = NULL;
+	struct iam_snapshot *s = naive_freeze(&n);
+	const char *wrong = s == NULL ? "iam_snapshot_build" : NULL;
 
-	while (wrong == NULL && x.decision == IAM_ALLOW) {
-		struct iam_snapshot *s = naive_freeze(&n);
+	while (wrong == NULL) {
 		struct asked q = *asked;
 
 		q.n = &n;
 		q.s = s;
-		if (s == NULL)
-			return "iam_snapshot_build";
 		wrong = ask(&q, &x); /* a grant that is gone would be "no such grant" */
-		if (wrong == NULL && x.decision == IAM_ALLOW)
-			*grant_named(&n, &q, &x) = false;
-		iam_snapshot_free(s);
+		if (wrong != NULL || x.decision == IAM_DENY)
+			break;
+		*grant_named(&n, &q, &x) = false;
+		s = by_edits ? edit_away(s, &x) : freeze_anew(s, &n);
+		if (s == NULL)
+			return "no version without the grant";
 	}
+	iam_snapshot_free(s);
 	return wrong;
 }
 
@@ -175,7 +204,7 @@ static const char *ask_all(const struct naive *n, const struct iam_snapshot *s,
 		wrong = ask(&q, &x);
 		if (wrong == NULL && x.decision == IAM_ALLOW &&
 			random_below(rnd, 32) == 0)
-			wrong = take_away(&q);
+			wrong = take_away(&q, random_below(rnd, 2) == 0);
 		if (wrong != NULL)
 			return wrong;
 	}
