@@ -74,7 +74,8 @@ static struct rows groups_of(struct fixture *f, const char *uid, enum depth dept
 	struct rows r = {.stop_at = 0};
 
 	assert_ok(store_user_groups(store_reader(f->store), str_c(uid),
-		depth == EFFECTIVE, &(struct page_query){.limit = 100000}, gather_group, &r));
+		depth == EFFECTIVE, &(struct page_query){.limit = 100000}, gather_group,
+		&r));
 	return r;
 }
 
