@@ -31,7 +31,8 @@
 #define ACTION_MAX 128
 #define REASON_MAX 64
 /* LIMIT: rows handed over at once. */
-#define ROWS_AT_ONCE 256
+#define ROWS_AT_ONCE  256
+#define ROWS_PAUSE_MS 20
 
 /* What makes two events equal. */
 struct key {
@@ -170,6 +171,25 @@ void audit_decision(struct req *r, const struct decision_event *ev)
 
 /* ---- out of it ---- */
 
+/* Waits; true when the thread shall end. */
+static bool wait_or_stop(struct decision_log *log, unsigned ms)
+{
+	struct timespec until;
+	bool stop;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	until.tv_sec += (time_t)(ms / 1000) + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_mutex_lock(&log->mutex);
+	while (!log->is_stopping &&
+		pthread_cond_timedwait(&log->wake, &log->mutex, &until) != ETIMEDOUT)
+		;
+	stop = log->is_stopping;
+	(void)pthread_mutex_unlock(&log->mutex);
+	return stop;
+}
+
 static struct audit_row row_of(const struct event *e)
 {
 	return (struct audit_row){
@@ -218,13 +238,14 @@ static size_t gather_rows(const struct batch *b, unsigned *next, struct arena *a
 	return n;
 }
 
-static void store_rows(const struct decision_log *log, const struct batch *b)
+/* Not all at once: between them the lane has time for what somebody waits for. */
+static void store_rows(struct decision_log *log, const struct batch *b)
 {
 	struct audit_row rows[ROWS_AT_ONCE];
 	unsigned next = 0;
 	size_t n;
 
-	do {
+	while (next < b->n) {
 		/* LIMIT: the reasons of ROWS_AT_ONCE rows. */
 		struct arena *a = arena_new(4096, (size_t)ROWS_AT_ONCE * 256);
 
@@ -236,7 +257,9 @@ static void store_rows(const struct decision_log *log, const struct batch *b)
 		if (n > 0)
 			log->settings.store(log->settings.ctx, rows, n);
 		arena_free(a);
-	} while (next < b->n);
+		if (next < b->n)
+			(void)wait_or_stop(log, ROWS_PAUSE_MS);
+	}
 }
 
 static void batch_reset(struct batch *b)
@@ -288,31 +311,11 @@ static void flush(struct decision_log *log)
 	batch_reset(log->writing);
 }
 
-/* Waits one period; true when the thread shall end. */
-static bool wait_or_stop(struct decision_log *log)
-{
-	unsigned ms = log->settings.period_ms;
-	struct timespec until;
-	bool stop;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	until.tv_sec += (time_t)(ms / 1000) + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	(void)pthread_mutex_lock(&log->mutex);
-	while (!log->is_stopping &&
-		pthread_cond_timedwait(&log->wake, &log->mutex, &until) != ETIMEDOUT)
-		;
-	stop = log->is_stopping;
-	(void)pthread_mutex_unlock(&log->mutex);
-	return stop;
-}
-
 static void *run(void *arg)
 {
 	struct decision_log *log = arg;
 
-	while (!wait_or_stop(log))
+	while (!wait_or_stop(log, log->settings.period_ms))
 		flush(log);
 	flush(log);
 	return NULL;
