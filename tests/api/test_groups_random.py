@@ -128,7 +128,33 @@ class Model:
         return method, f"/acls/{rid}/{kind}/{name}/{action}", None, status
 
 
+def told(entries, kind, name):
+    """The grants that a listing shows, {(rid, kind, id, action)}; `name` tells whose an entry is."""
+    shown = [(e["rid"], kind, name(e), a["name"]) for e in entries for a in e["actions"]]
+    assert len(shown) == len(set(shown))
+    return set(shown)
+
+
+def compare_permissions(gw, model):
+    assert [a["rid"] for a in gw.get("/acls").json()["array"]] == sorted(model.acls)
+    for rid in model.acls:
+        listed = gw.get(f"/acls/{rid}/permissions").json()
+        shown = [{**e, "rid": rid} for e in listed["users"]], [{**e, "rid": rid} for e in listed["groups"]]
+        assert (told(shown[0], "users", lambda e: e["uid"]) | told(shown[1], "groups", lambda e: e["gid"])
+                == {g for g in model.grants if g[0] == rid})
+    for gid in model.groups:
+        listed = gw.get(f"/groups/{gid}/permissions").json()["array"]
+        assert told(listed, "groups", lambda _, g=gid: g) == {g for g in model.grants if g[1:3] == ("groups", gid)}
+    for uid in model.users:
+        own = {g for g, u in model.members if u == uid}
+        for query, groups in (("", own), ("?effective=true", model.groups_of(uid))):
+            listed = gw.get(f"/users/{uid}/permissions{query}").json()
+            assert (told(listed["direct"], "users", lambda _, u=uid: u) | told(listed["groups"], "groups", lambda e: e["gid"])
+                    == {g for g in model.grants if g[1:3] == ("users", uid) or (g[1] == "groups" and g[2] in groups)})
+
+
 def compare(gw, model):
+    compare_permissions(gw, model)
     for uid in USERS + ["root"]:
         for rid in RIDS:
             for action in ACTIONS:
