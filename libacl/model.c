@@ -290,7 +290,7 @@ static enum iam_err add_some_members(struct iam_model *m, const struct iam_membe
 	size_t n)
 {
 	struct kind groups = groups_of(m);
-	struct str ids[AHEAD];
+	struct str ids[AHEAD] = {{0}};
 	uint64_t hashes[AHEAD];
 
 	for (size_t i = 0; i < n; i++)
@@ -314,7 +314,7 @@ static enum iam_err add_some_grants(struct iam_model *m, const struct iam_grant 
 	size_t n)
 {
 	struct kind resources = resources_of(m);
-	struct str ids[AHEAD];
+	struct str ids[AHEAD] = {{0}};
 	uint64_t hashes[AHEAD];
 
 	for (size_t i = 0; i < n; i++)
