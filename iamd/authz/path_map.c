@@ -299,7 +299,7 @@ static const char *prefix_fault(struct str text)
 		return "a path is written as it is, without escapes";
 	if (str_find(text, '?') >= 0)
 		return "a path has no query";
-	a = arena_new(PATH_MAX_BYTES + 64, 2 * PATH_MAX_BYTES);
+	a = arena_new(PATH_MAX_BYTES + 64, (size_t)2 * PATH_MAX_BYTES);
 	if (a == NULL)
 		return "out of memory";
 	result = path_decode(text, a, &path);

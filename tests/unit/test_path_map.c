@@ -164,7 +164,6 @@ static void what_only_looks_odd_is_a_path(void **state)
 static void path_has_a_largest_size(void **state)
 {
 	static char target[PATH_MAX_BYTES + 2];
-	char deep[3 * PATH_MAX_SEGMENTS];
 
 	(void)state;
 	memset(target, 'a', sizeof(target) - 1);
@@ -172,14 +171,31 @@ static void path_has_a_largest_size(void **state)
 	assert_string_equal(look_up(NULL, target, NULL, NULL), "too long");
 	target[PATH_MAX_BYTES] = '\0';
 	assert_string_equal(look_up(NULL, target, NULL, NULL), OPS "mesos");
-	(void)strcpy(deep, "/mesos");
-	for (unsigned i = 1; i < PATH_MAX_SEGMENTS; i++)
-		(void)strcat(deep, "/x");
-	assert_string_equal(look_up(NULL, deep, NULL, NULL), OPS "mesos");
-	(void)strcat(deep, "/");
-	assert_string_equal(look_up(NULL, deep, NULL, NULL), OPS "mesos");
-	(void)strcat(deep, "x");
-	assert_string_equal(look_up(NULL, deep, NULL, NULL), "too long");
+}
+
+/* What look_up() says of "/mesos", more segments to `n` of them, and a tail. */
+static const char *look_up_deep(unsigned n, const char *tail)
+{
+	struct arena *a = arena_new(1024, 1 << 16);
+	const char *result;
+	struct sb sb;
+
+	sb_init(&sb, a, 4096);
+	sb_add_c(&sb, "/mesos");
+	for (unsigned i = 1; i < n; i++)
+		sb_add_c(&sb, "/x");
+	sb_add_c(&sb, tail);
+	result = look_up(NULL, sb_str(&sb).ptr, NULL, NULL);
+	arena_free(a);
+	return result;
+}
+
+static void path_has_a_largest_depth(void **state)
+{
+	(void)state;
+	assert_string_equal(look_up_deep(PATH_MAX_SEGMENTS, ""), OPS "mesos");
+	assert_string_equal(look_up_deep(PATH_MAX_SEGMENTS, "/"), OPS "mesos");
+	assert_string_equal(look_up_deep(PATH_MAX_SEGMENTS, "/x"), "too long");
 }
 
 #define SERVICE "dcos:adminrouter:service:"
@@ -331,6 +347,7 @@ int main(void)
 		cmocka_unit_test(what_two_readers_could_take_for_two_paths_is_refused),
 		cmocka_unit_test(what_only_looks_odd_is_a_path),
 		cmocka_unit_test(path_has_a_largest_size),
+		cmocka_unit_test(path_has_a_largest_depth),
 		cmocka_unit_test(
 			service_is_the_longest_run_with_an_acl_else_the_first_segment),
 		cmocka_unit_test(longest_prefix_of_whole_segments_wins),
