@@ -105,8 +105,8 @@ static enum iam_err subgroups(struct fixture *f, struct db *db, int *n)
 static enum iam_err groups_of_user(struct fixture *f, struct db *db, int *n)
 {
 	(void)f;
-	return store_user_groups(
-		db, STR("u"), true, &(struct page_query){.limit = 1000}, count_group, n);
+	return store_user_groups(db, STR("u"), true, &(struct page_query){.limit = 1000},
+		count_group, n);
 }
 
 static enum iam_err permissions_of_user(struct fixture *f, struct db *db, int *n)
