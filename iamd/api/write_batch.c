@@ -25,7 +25,7 @@ static enum iam_err finish(struct services *svc, struct db *w)
 	if (publishes) {
 		e = store_revision_next(w, &revision);
 		if (e == IAM_OK)
-			e = publish_prepare(svc->publisher, w, changes, revision);
+			e = publish_prepare(svc->publisher, changes, revision);
 	}
 	if (e != IAM_OK) {
 		store_rollback(w);

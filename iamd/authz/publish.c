@@ -14,8 +14,8 @@
  *   the struct belongs to its holder. Readers touch `current`, `epoch` and their slot.
  *   install and abort allocate nothing.
  *   A replaced version owns what the next one no longer uses: retired pages and records
- *   of the tables; snapshot, keyring and configuration if they were exchanged. Versions
- *   are freed oldest first, so what an older one shares is still there.
+ *   of the tables and the snapshot; keyring and configuration if they were exchanged.
+ *   Versions are freed oldest first, so what an older one shares is still there.
  *   A stalled reader delays freeing, never a writer (PUBLISH_RETIRED_MAX_BYTES).
  */
 #include "iamd/authz/publish.h"
@@ -58,7 +58,7 @@ struct version {
 	struct pmap_retired sessions;
 	struct pmap_retired revoked;
 	/* NULL: the next version uses it too */
-	struct iam_snapshot *acl;
+	struct iam_retired *acl;
 	struct keyring *keyring;
 	struct config *config;
 };
@@ -77,6 +77,9 @@ struct publisher {
 	bool over_limit;         /* said so in the log */
 	struct version *pending; /* prepared, not installed */
 	struct pmap_edit edit_sessions, edit_revoked;
+	struct iam_edit *edit_acl;        /* NULL: no fact changed so far */
+	struct iam_snapshot *pending_acl; /* finished, not installed; NULL: none */
+	struct iam_retired *pending_acl_retired;
 	/* The newest of each without const: what root points to. */
 	struct pmap *sessions, *revoked;
 	struct iam_snapshot *acl;
@@ -179,7 +182,7 @@ static void version_free(struct version *v)
 {
 	pmap_retired_free(&v->sessions, sessions_record_free, NULL);
 	pmap_retired_free(&v->revoked, sessions_record_free, NULL);
-	iam_snapshot_free(v->acl);
+	iam_retired_free(v->acl);
 	keyring_free(v->keyring);
 	config_free(v->config);
 	free(v);
@@ -202,21 +205,12 @@ static void reclaim(struct publisher *p)
 		p->newest = NULL;
 }
 
-static size_t snapshot_bytes(const struct iam_snapshot *snapshot)
-{
-	struct iam_snapshot_stats stats;
-
-	iam_snapshot_stats(snapshot, &stats);
-	return stats.bytes;
-}
-
 static bool is_over_limit(struct publisher *p)
 {
-	size_t limit = PUBLISH_RETIRED_MAX_BYTES + 8 * snapshot_bytes(p->acl);
 	bool was_over = p->over_limit;
 
 	reclaim(p);
-	p->over_limit = p->retired_bytes > limit;
+	p->over_limit = p->retired_bytes > PUBLISH_RETIRED_MAX_BYTES;
 	if (p->over_limit && !was_over)
 		log_event(LOG_LEVEL_ERROR, "publish.reader_stalled",
 			LOG_INT("roots", p->retired_versions),
@@ -237,22 +231,28 @@ size_t publish_reclaim(struct publisher *p)
 
 /* ---- writers ---- */
 
+/* What a swap leaves over, for the version before it. */
+struct leftovers {
+	struct pmap_retired sessions, revoked;
+	struct iam_retired *acl;
+};
+
 /*
  * Makes `next` current and retires the version before it, which gets what the swap left
- * over in `sessions` and `revoked`, and what was exchanged. Takes no memory.
+ * over and what was exchanged. Takes no memory.
  */
 static void swap_version(struct publisher *p, struct version *next,
-	const struct pmap_retired *sessions, const struct pmap_retired *revoked)
+	const struct leftovers *left)
 {
 	struct version *old = atomic_exchange(&p->current, next);
 
-	old->sessions = *sessions;
-	old->revoked = *revoked;
-	old->acl = next->root.acl == p->acl ? NULL : p->acl;
+	old->sessions = left->sessions;
+	old->revoked = left->revoked;
+	old->acl = left->acl;
 	old->keyring = next->root.keyring == p->keyring ? NULL : p->keyring;
 	old->config = next->root.config == p->config ? NULL : p->config;
-	old->bytes = sizeof(*old) + sessions->bytes + revoked->bytes +
-		(old->acl == NULL ? 0 : snapshot_bytes(old->acl));
+	old->bytes = sizeof(*old) + left->sessions.bytes + left->revoked.bytes +
+		(left->acl == NULL ? 0 : iam_retired_bytes(left->acl));
 	old->replaced_in = atomic_fetch_add(&p->epoch, 1);
 
 	if (p->newest == NULL)
@@ -265,8 +265,51 @@ static void swap_version(struct publisher *p, struct version *next,
 	metrics_count(METRIC_PUBLICATIONS, 1);
 }
 
-static enum iam_err apply_change(struct publisher *p, const struct change *c,
-	bool *rebuild)
+/* The edit of the snapshot, begun at the first fact that changes. */
+static enum iam_err edit_acl(struct publisher *p, struct iam_edit **ret)
+{
+	enum iam_err e = IAM_OK;
+
+	if (p->edit_acl == NULL)
+		e = iam_edit_begin(p->acl, &p->edit_acl);
+	*ret = p->edit_acl;
+	return e;
+}
+
+static enum iam_err apply_fact(struct publisher *p, const struct change *c)
+{
+	struct iam_edit *edit;
+	enum iam_err e = edit_acl(p, &edit);
+
+	if (e != IAM_OK)
+		return e;
+	if (c->kind == CHANGE_GROUP)
+		return iam_edit_add_group(edit, c->id);
+	if (c->kind == CHANGE_GROUP_GONE)
+		return iam_edit_remove_group(edit, c->id);
+	if (c->kind == CHANGE_MEMBER)
+		return iam_edit_add_member(edit, c->id, c->other);
+	if (c->kind == CHANGE_MEMBER_GONE)
+		return iam_edit_remove_member(edit, c->id, c->other);
+	if (c->kind == CHANGE_SUBGROUP)
+		return iam_edit_add_subgroup(edit, c->id, c->other);
+	if (c->kind == CHANGE_SUBGROUP_GONE)
+		return iam_edit_remove_subgroup(edit, c->id, c->other);
+	if (c->kind == CHANGE_RESOURCE)
+		return iam_edit_add_resource(edit, c->id);
+	if (c->kind == CHANGE_RESOURCE_GONE)
+		return iam_edit_remove_resource(edit, c->id);
+	if (c->kind == CHANGE_GRANT)
+		return iam_edit_add_grant(edit, c->id, c->subject, c->other, c->action);
+	if (c->kind == CHANGE_GRANT_GONE)
+		return iam_edit_remove_grant(
+			edit, c->id, c->subject, c->other, c->action);
+	if (c->kind == CHANGE_USER_LINKS_GONE)
+		return iam_edit_remove_user(edit, c->id);
+	return IAM_INTERNAL;
+}
+
+static enum iam_err apply_change(struct publisher *p, const struct change *c)
 {
 	struct str uid = {.ptr = c->uid, .len = c->uid_len};
 	struct session session = {.enabled = c->enabled,
@@ -274,60 +317,49 @@ static enum iam_err apply_change(struct publisher *p, const struct change *c,
 		.is_service = c->is_service,
 		.gen = c->gen};
 
-	switch (c->kind) {
-	case CHANGE_SESSION:
+	if (c->kind == CHANGE_SESSION)
 		return sessions_put(&p->edit_sessions, p->hash_key, uid, &session);
-	case CHANGE_SESSION_GONE:
+	if (c->kind == CHANGE_SESSION_GONE)
 		return sessions_remove(&p->edit_sessions, p->hash_key, uid);
-	case CHANGE_REVOKED:
+	if (c->kind == CHANGE_REVOKED)
 		return revoked_put(&p->edit_revoked, p->hash_key, c->digest);
-	case CHANGE_REVOKED_GONE:
+	if (c->kind == CHANGE_REVOKED_GONE)
 		return revoked_remove(&p->edit_revoked, p->hash_key, c->digest);
-	case CHANGE_GROUP:
-	case CHANGE_GROUP_GONE:
-	case CHANGE_MEMBER:
-	case CHANGE_MEMBER_GONE:
-	case CHANGE_SUBGROUP:
-	case CHANGE_SUBGROUP_GONE:
-	case CHANGE_RESOURCE:
-	case CHANGE_RESOURCE_GONE:
-	case CHANGE_GRANT:
-	case CHANGE_GRANT_GONE:
-	case CHANGE_USER_LINKS_GONE:
-		*rebuild = true;
-		return IAM_OK;
-	}
-	return IAM_INTERNAL;
+	return apply_fact(p, c);
 }
 
-/* Fills the pending version's edits and snapshot from the changes. */
-static enum iam_err prepare_pending(struct publisher *p, struct db *w,
-	const struct changes *changes)
+/* Fills the pending version's edits from the changes. */
+static enum iam_err prepare_pending(struct publisher *p, const struct changes *changes)
 {
-	struct iam_snapshot *acl;
-	bool rebuild = false;
+	struct iam_edit *edit;
 	enum iam_err e = IAM_OK;
 
 	for (size_t i = 0; i < changes->len && e == IAM_OK; i++)
-		e = apply_change(p, &changes->rows[i], &rebuild);
-	if (e != IAM_OK || !rebuild)
+		e = apply_change(p, &changes->rows[i]);
+	edit = p->edit_acl;
+	if (e != IAM_OK || edit == NULL)
 		return e;
-	e = loader_snapshot(w, &acl);
-	if (e == IAM_OK)
-		p->pending->acl = acl; /* of the pending version until it is installed */
-	return e;
+	p->edit_acl = NULL; /* finish ends it in any case */
+	return iam_edit_finish(edit, &p->pending_acl, &p->pending_acl_retired);
 }
 
 static void drop_pending(struct publisher *p)
 {
 	pmap_edit_abort(&p->edit_sessions, sessions_record_free, NULL);
 	pmap_edit_abort(&p->edit_revoked, sessions_record_free, NULL);
-	version_free(p->pending);
+	if (p->edit_acl != NULL)
+		iam_edit_abort(p->edit_acl);
+	if (p->pending_acl != NULL)
+		iam_edit_undo(p->pending_acl, p->pending_acl_retired);
+	p->edit_acl = NULL;
+	p->pending_acl = NULL;
+	p->pending_acl_retired = NULL;
+	free(p->pending);
 	p->pending = NULL;
 }
 
-enum iam_err publish_prepare(struct publisher *p, struct db *w,
-	const struct changes *changes, int64_t revision)
+enum iam_err publish_prepare(struct publisher *p, const struct changes *changes,
+	int64_t revision)
 {
 	enum iam_err e;
 
@@ -343,7 +375,7 @@ enum iam_err publish_prepare(struct publisher *p, struct db *w,
 	pmap_edit_begin(&p->edit_sessions, p->sessions);
 	pmap_edit_begin(&p->edit_revoked, p->revoked);
 
-	e = prepare_pending(p, w, changes);
+	e = prepare_pending(p, changes);
 	if (e != IAM_OK) {
 		drop_pending(p);
 		pthread_mutex_unlock(&p->writer);
@@ -354,23 +386,20 @@ enum iam_err publish_prepare(struct publisher *p, struct db *w,
 void publish_install(struct publisher *p)
 {
 	struct version *next = p->pending;
-	struct iam_snapshot *acl = next->acl;
-	struct pmap_retired sessions = {0}, revoked = {0};
+	struct leftovers left = {.acl = p->pending_acl_retired};
 
-	p->pending = NULL;
-	next->acl = NULL;
-	p->sessions = pmap_edit_finish(&p->edit_sessions, &sessions);
-	p->revoked = pmap_edit_finish(&p->edit_revoked, &revoked);
+	p->sessions = pmap_edit_finish(&p->edit_sessions, &left.sessions);
+	p->revoked = pmap_edit_finish(&p->edit_revoked, &left.revoked);
+	if (p->pending_acl != NULL)
+		p->acl = p->pending_acl;
 	next->root.sessions = p->sessions;
 	next->root.revoked = p->revoked;
-	if (acl != NULL)
-		next->root.acl = acl;
+	next->root.acl = p->acl;
+	p->pending = NULL;
+	p->pending_acl = NULL;
+	p->pending_acl_retired = NULL;
 
-	swap_version(p, next, &sessions, &revoked);
-	if (acl != NULL) {
-		p->acl = acl;
-		metrics_count(METRIC_ACL_REBUILDS, 1);
-	}
+	swap_version(p, next, &left);
 	reclaim(p);
 	pthread_mutex_unlock(&p->writer);
 }
@@ -384,7 +413,7 @@ void publish_abort(struct publisher *p)
 enum iam_err publish_reload(struct publisher *p, struct keyring *keyring,
 	struct config *config)
 {
-	const struct pmap_retired nothing = {0};
+	const struct leftovers nothing = {0};
 	struct version *next = calloc(1, sizeof(*next));
 
 	if (next == NULL)
@@ -398,7 +427,7 @@ enum iam_err publish_reload(struct publisher *p, struct keyring *keyring,
 	if (config != NULL)
 		next->root.config = config;
 
-	swap_version(p, next, &nothing, &nothing);
+	swap_version(p, next, &nothing);
 	if (keyring != NULL)
 		p->keyring = keyring;
 	if (config != NULL)

@@ -42,8 +42,7 @@ struct root {
  * LIMIT: what replaced roots may hold while a reader still sees them. Past it (a reader
  * must have stalled inside its scope, which is a bug) a publication is refused with
  * IAM_NO_MEMORY before its COMMIT: writers never wait for readers, and memory stays
- * bounded. Eight ACL snapshots of the present size are allowed on top, so that a large
- * model does not reach the limit by itself.
+ * bounded.
  */
 #define PUBLISH_RETIRED_MAX_BYTES (64u << 20)
 
@@ -75,13 +74,12 @@ struct publish_scope {
 void publish_scope_leave(struct publish_scope *s);
 
 /*
- * WRITE lane: prepare inside the transaction (reads the uncommitted model from `w` when
- * the changes ask for a rebuild), then install after COMMIT or abort, all on one thread.
- * Between prepare and install/abort the publisher is held. install and abort take no
- * memory and cannot fail. Errors of prepare: IAM_NO_MEMORY, store errors; then nothing is
- * held and nothing changed.
+ * WRITE lane: prepare inside the transaction, then install after COMMIT or abort, all on
+ * one thread. Costs what the changes touch, not what there is. Between prepare and
+ * install/abort the publisher is held. install and abort take no memory and cannot fail.
+ * Errors of prepare: IAM_NO_MEMORY; then nothing is held and nothing changed.
  */
-MUST_CHECK enum iam_err publish_prepare(struct publisher *p, struct db *w,
+MUST_CHECK enum iam_err publish_prepare(struct publisher *p,
 	const struct changes *changes, int64_t revision);
 void publish_install(struct publisher *p);
 void publish_abort(struct publisher *p);

@@ -61,8 +61,6 @@ static const struct {
 	[METRIC_TOKEN_CACHE_MISS] = {"iamd_token_cache_lookups_total", "result=\"miss\"", NULL},
 	[METRIC_PUBLICATIONS] = {"iamd_publications_total", NULL,
 		"Revisions of the permission model made visible to readers."},
-	[METRIC_ACL_REBUILDS] = {"iamd_acl_rebuilds_total", NULL,
-		"Permission snapshots built anew from the store."},
 	[METRIC_AUDIT_DROPPED] = {"iamd_audit_dropped_total", NULL,
 		"Audit records that could not be stored."},
 	[METRIC_LANE_REFUSED] = {"iamd_lane_refused_total", NULL,

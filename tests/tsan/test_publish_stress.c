@@ -33,10 +33,8 @@
 		} \
 	} while (0)
 
-static const struct stored_fact facts_of[2][2] = {
-	{{"svc:even", NULL, "user0", IAM_READ}, {0}},
-	{{"svc:odd", NULL, "user0", IAM_READ}, {0}},
-};
+/* LIMIT: of one publication. */
+#define ROWS_MAX (USERS + 8)
 
 struct stress {
 	struct publisher *p;
@@ -65,7 +63,7 @@ static const char *user_name(unsigned i)
 /* ---- the writer ---- */
 
 /* Every row of publication n, so that a reader can recompute it from the revision. */
-static size_t rows_of(int64_t n, struct change rows[USERS + 4])
+static size_t rows_of(int64_t n, struct change rows[ROWS_MAX])
 {
 	size_t len = 0;
 
@@ -75,7 +73,26 @@ static size_t rows_of(int64_t n, struct change rows[USERS + 4])
 		n % 4 == 0 ? change_gone("guest") : change_of_session("guest", true, n);
 	rows[len++] =
 		change_of_digest(n % 2 == 0 ? CHANGE_REVOKED : CHANGE_REVOKED_GONE, 0x5a);
-	rows[len++] = (struct change){.kind = CHANGE_GROUP, .id = {"g", 1}};
+	rows[len++] = change_of_grant(
+		n % 2 == 1 ? CHANGE_GRANT : CHANGE_GRANT_GONE, "svc:odd", "user0");
+	rows[len++] = (struct change){
+		.kind = n % 3 == 0 ? CHANGE_MEMBER : CHANGE_MEMBER_GONE,
+		.id = STR("inner"),
+		.other = STR("user1")};
+	rows[len++] = (struct change){
+		.kind = n % 5 == 0 ? CHANGE_SUBGROUP_GONE : CHANGE_SUBGROUP,
+		.id = STR("outer"),
+		.other = STR("inner")};
+	rows[len++] = (struct change){.kind = CHANGE_GRANT,
+		.id = STR("svc:outer"),
+		.other = STR("outer"),
+		.subject = IAM_SUBJECT_GROUP,
+		.action = IAM_FULL};
+	if (n % 7 == 0)
+		rows[len++] = (struct change){
+			.kind = CHANGE_RESOURCE_GONE, .id = STR("svc:seven")};
+	else
+		rows[len++] = change_of_grant(CHANGE_GRANT, "svc:seven", "user2");
 	return len;
 }
 
@@ -94,17 +111,20 @@ static void check_root(const struct root *root)
 	CHECK(revoked_find(root, digest) == (n % 2 == 0));
 	CHECK((iam_check(root->acl, STR("user0"), STR("svc:odd"), IAM_READ) ==
 		      IAM_ALLOW) == (n % 2 == 1));
+	CHECK((iam_check(root->acl, STR("user1"), STR("svc:outer"), IAM_READ) ==
+		      IAM_ALLOW) == (n % 3 == 0 && n % 5 != 0));
+	CHECK((iam_check(root->acl, STR("user2"), STR("svc:seven"), IAM_READ) ==
+		      IAM_ALLOW) == (n % 7 != 0));
 	CHECK(root->keyring->freed != NULL && root->config != NULL);
 }
 
 static enum iam_err publish_next(struct stress *s)
 {
-	struct change rows[USERS + 4];
+	struct change rows[ROWS_MAX];
 	struct changes changes = {.rows = rows, .len = rows_of(s->revision + 1, rows)};
 	enum iam_err e;
 
-	s->db.facts = facts_of[(s->revision + 1) % 2];
-	e = publish_prepare(s->p, &s->db, &changes, s->revision + 1);
+	e = publish_prepare(s->p, &changes, s->revision + 1);
 	if (e != IAM_OK)
 		return e;
 	s->random = s->random * 1103515245u + 12345u;

@@ -179,13 +179,24 @@ static inline struct change change_of_digest(enum change_kind kind, unsigned cha
 	return c;
 }
 
+/* kind: CHANGE_GRANT or CHANGE_GRANT_GONE of `read` to a user. */
+static inline struct change change_of_grant(enum change_kind kind, const char *rid,
+	const char *uid)
+{
+	return (struct change){.kind = kind,
+		.id = str_c(rid),
+		.other = str_c(uid),
+		.subject = IAM_SUBJECT_USER,
+		.action = IAM_READ};
+}
+
 /* Prepares and installs the rows as one publication. */
-static inline void fixture_publish(struct publisher *p, struct db *db,
-	struct change *rows, size_t n, int64_t revision)
+static inline void fixture_publish(struct publisher *p, struct change *rows, size_t n,
+	int64_t revision)
 {
 	struct changes changes = {.rows = rows, .len = n, .cap = n};
 
-	assert_int_equal(publish_prepare(p, db, &changes, revision), IAM_OK);
+	assert_int_equal(publish_prepare(p, &changes, revision), IAM_OK);
 	publish_install(p);
 }
 

@@ -77,7 +77,7 @@ static void a_uid_of_the_greatest_length_is_kept_whole(void **state)
 
 	memset(uid, 'x', IAM_UID_MAX_BYTES);
 	row = change_of_session(uid, true, 10);
-	fixture_publish(s->p, &s->db, &row, 1, 4);
+	fixture_publish(s->p, &row, 1, 4);
 	PUBLISH_SCOPE(s->p, scope);
 	assert_true(sessions_find(scope.root, str_c(uid), &found));
 	uid[IAM_UID_MAX_BYTES - 1] = 'y';
@@ -92,7 +92,7 @@ static void a_change_replaces_and_a_deletion_removes(void **state)
 	struct session found;
 
 	rows[0].is_service = true;
-	fixture_publish(s->p, &s->db, rows, 3, 4);
+	fixture_publish(s->p, rows, 3, 4);
 	PUBLISH_SCOPE(s->p, scope);
 	assert_true(sessions_find(scope.root, STR("alice"), &found));
 	assert_int_equal(found.gen, 20);
@@ -111,7 +111,7 @@ static void within_one_publication_the_last_change_of_a_user_holds(void **state)
 		change_of_session("alice", true, 33)};
 	struct session found;
 
-	fixture_publish(s->p, &s->db, rows, 6, 4);
+	fixture_publish(s->p, rows, 6, 4);
 	PUBLISH_SCOPE(s->p, scope);
 	assert_false(sessions_find(scope.root, STR("carol"), &found));
 	assert_true(sessions_find(scope.root, STR("dave"), &found));
@@ -136,7 +136,7 @@ static void revoked_digests_are_found_until_they_are_gone(void **state)
 	assert_false(revoked_find(root, added));
 	publish_leave(s->p);
 
-	fixture_publish(s->p, &s->db, rows, 4, 4);
+	fixture_publish(s->p, rows, 4, 4);
 	root = publish_enter(s->p);
 	assert_false(revoked_find(root, stored));
 	assert_true(revoked_find(root, added));
