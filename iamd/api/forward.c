@@ -108,13 +108,10 @@ static void add_encoded(struct sb *sb, struct str s)
 	}
 }
 
-/* redirect=1, once. */
+/* The first counts: a gateway may add the client's query, with a parameter of that name, to its own. */
 static bool wants_redirect(struct req *r)
 {
-	unsigned count = 0;
-
-	return r->query.ptr != NULL && str_eq_c(req_query(r, "redirect", &count), "1") &&
-		count == 1;
+	return r->query.ptr != NULL && str_eq_c(req_query(r, "redirect", NULL), "1");
 }
 
 enum iam_err forward_login_page(struct req *r, const struct config *config,
