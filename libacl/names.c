@@ -82,29 +82,35 @@ struct resource *resource_touch(struct cow *c, struct iam_snapshot *s, uint32_t 
 	return array_touch(c, &s->resources.records, resource);
 }
 
+bool user_add(struct cow *c, struct iam_snapshot *s, struct str uid, uint64_t hash,
+	uint32_t *ret)
+{
+	struct user *u = add_number(c, &s->users, hash);
+
+	if (u == NULL || !set_text(c, s, u->text, USER_TEXT, uid))
+		return false;
+	u->len = (uint16_t)uid.len;
+	u->is_live = 1;
+	s->stats.users++;
+	*ret = s->users.count++;
+	return true;
+}
+
 bool user_intern(struct cow *c, struct iam_snapshot *s, struct str uid, uint64_t hash,
 	uint32_t *ret)
 {
 	uint32_t number = user_find(s, uid, hash);
 	struct user *u;
 
-	if (number != MAP_NONE && user_at(s, number)->is_live) {
-		*ret = number;
-		return true;
-	}
-	if (number != MAP_NONE) {
+	if (number == MAP_NONE)
+		return user_add(c, s, uid, hash, ret);
+	if (user_at(s, number)->is_live == 0) {
 		u = user_touch(c, s, number);
 		if (u == NULL)
 			return false;
-	} else {
-		u = add_number(c, &s->users, hash);
-		if (u == NULL || !set_text(c, s, u->text, USER_TEXT, uid))
-			return false;
-		u->len = (uint16_t)uid.len;
-		number = s->users.count++;
+		u->is_live = 1;
+		s->stats.users++;
 	}
-	u->is_live = 1;
-	s->stats.users++;
 	*ret = number;
 	return true;
 }
@@ -121,33 +127,53 @@ static bool init_nesting(struct cow *c, struct iam_snapshot *s, uint32_t group)
 	return true;
 }
 
+bool group_add(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_t hash,
+	uint32_t *ret)
+{
+	struct group_name *g = add_number(c, &s->groups, hash);
+
+	if (g == NULL || !set_text(c, s, g->text, GROUP_TEXT, gid) ||
+		!init_nesting(c, s, s->groups.count))
+		return false;
+	g->len = (uint16_t)gid.len;
+	g->is_live = 1;
+	s->stats.groups++;
+	*ret = s->groups.count++;
+	return true;
+}
+
 bool group_intern(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_t hash,
 	uint32_t *ret)
 {
 	uint32_t number = group_find(s, gid, hash);
-	const struct group_name *known;
 	struct group_name *g;
 
-	if (number != MAP_NONE) {
-		known = array_at(&s->groups.records, number);
-		if (known->is_live) {
-			*ret = number;
-			return true;
-		}
+	if (number == MAP_NONE)
+		return group_add(c, s, gid, hash, ret);
+	if (!group_is_live(s, number)) {
 		g = array_touch(c, &s->groups.records, number);
 		if (g == NULL)
 			return false;
-	} else {
-		g = add_number(c, &s->groups, hash);
-		if (g == NULL || !set_text(c, s, g->text, GROUP_TEXT, gid) ||
-			!init_nesting(c, s, s->groups.count))
-			return false;
-		g->len = (uint16_t)gid.len;
-		number = s->groups.count++;
+		g->is_live = 1;
+		s->stats.groups++;
 	}
-	g->is_live = 1;
-	s->stats.groups++;
 	*ret = number;
+	return true;
+}
+
+bool resource_add(struct cow *c, struct iam_snapshot *s, struct str rid, uint64_t hash,
+	uint32_t *ret)
+{
+	struct resource *r = add_number(c, &s->resources, hash);
+
+	if (r == NULL || !set_text(c, s, r->text, RESOURCE_TEXT, rid))
+		return false;
+	r->len = (uint16_t)rid.len;
+	r->is_live = 1;
+	s->stats.resources++;
+	if (str_eq(rid, STR(IAM_SUPERUSER_RID)))
+		s->super = s->resources.count;
+	*ret = s->resources.count++;
 	return true;
 }
 
@@ -157,25 +183,15 @@ bool resource_intern(struct cow *c, struct iam_snapshot *s, struct str rid, uint
 	uint32_t number = resource_find(s, rid, hash);
 	struct resource *r;
 
-	if (number != MAP_NONE && resource_at(s, number)->is_live) {
-		*ret = number;
-		return true;
-	}
-	if (number != MAP_NONE) {
+	if (number == MAP_NONE)
+		return resource_add(c, s, rid, hash, ret);
+	if (resource_at(s, number)->is_live == 0) {
 		r = resource_touch(c, s, number);
 		if (r == NULL)
 			return false;
-	} else {
-		r = add_number(c, &s->resources, hash);
-		if (r == NULL || !set_text(c, s, r->text, RESOURCE_TEXT, rid))
-			return false;
-		r->len = (uint16_t)rid.len;
-		number = s->resources.count++;
-		if (str_eq(rid, STR(IAM_SUPERUSER_RID)))
-			s->super = number;
+		r->is_live = 1;
+		s->stats.resources++;
 	}
-	r->is_live = 1;
-	s->stats.resources++;
 	*ret = number;
 	return true;
 }

@@ -22,6 +22,14 @@ bool group_intern(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_
 bool resource_intern(struct cow *c, struct iam_snapshot *s, struct str rid, uint64_t hash,
 	uint32_t *ret);
 
+/* The same for ids that are surely not known, with the next number. */
+bool user_add(struct cow *c, struct iam_snapshot *s, struct str uid, uint64_t hash,
+	uint32_t *ret);
+bool group_add(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_t hash,
+	uint32_t *ret);
+bool resource_add(struct cow *c, struct iam_snapshot *s, struct str rid, uint64_t hash,
+	uint32_t *ret);
+
 /* The records, to be written; NULL: no memory. */
 struct user *user_touch(struct cow *c, struct iam_snapshot *s, uint32_t user);
 struct group *group_touch(struct cow *c, struct iam_snapshot *s, uint32_t group);

@@ -19,9 +19,9 @@
 #define BUDGET_BASE ((size_t)4 << 20)
 #define BUDGET_EACH 16U
 
-/* LIMIT: steps spent on sets, in units of groups and links: 4 million and 64 a group below. */
-#define STEPS_BASE ((size_t)4 << 20)
-#define STEPS_EACH 64U
+/* LIMIT: steps spent on sets, in units of groups and links: a million and 32 a group below. */
+#define STEPS_BASE ((size_t)1 << 20)
+#define STEPS_EACH 32U
 
 #define NO_ITEM UINT32_MAX
 

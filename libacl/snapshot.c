@@ -26,21 +26,31 @@ struct builder {
 	size_t n_nested;
 };
 
-typedef bool intern_fn(struct cow *c, struct iam_snapshot *s, struct str id,
-	uint64_t hash, uint32_t *ret);
+/* How many entries ahead the memory that they will need is fetched; a power of two. */
+#define AHEAD ((size_t)16)
+
+typedef bool add_fn(struct cow *c, struct iam_snapshot *s, struct str id, uint64_t hash,
+	uint32_t *ret);
 
 /* The snapshot gives the same numbers as the model, because it is told in the same order. */
 static bool copy_names(const struct builder *b, const struct map *from,
-	struct names *names, intern_fn *intern)
+	struct names *names, add_fn *add)
 {
+	uint64_t hashes[AHEAD] = {0};
 	uint32_t number;
 
 	if (!names_init(b->c, names, from->count))
 		return false;
-	for (size_t i = 0; i < from->count; i++)
-		if (!intern(b->c, b->s, from->keys[i],
-			    map_hash(&b->s->seed, from->keys[i]), &number))
+	for (size_t i = 0; i < from->count + AHEAD; i++) {
+		uint64_t hash = hashes[i % AHEAD];
+
+		if (i < from->count) {
+			hashes[i % AHEAD] = map_hash(&b->s->seed, from->keys[i]);
+			table_prefetch(&names->numbers, hashes[i % AHEAD]);
+		}
+		if (i >= AHEAD && !add(b->c, b->s, from->keys[i - AHEAD], hash, &number))
 			return false;
+	}
 	return true;
 }
 
@@ -71,6 +81,11 @@ static bool note_grant(struct builder *b, uint64_t grant)
 	}
 }
 
+static uint64_t hash_of_grant(const struct iam_snapshot *s, uint64_t grant)
+{
+	return grant_hash(s->grants.seed, grant & ~(uint64_t)GRANT_ACTIONS);
+}
+
 static bool build_grants(struct builder *b)
 {
 	struct iam_snapshot *s = b->s;
@@ -79,11 +94,14 @@ static bool build_grants(struct builder *b)
 	if (!table_init(b->c, &s->grants, b->m->grants.count))
 		return false;
 	for (size_t i = 0; i < b->m->grants.count; i++) {
-		uint64_t grant = b->m->grants.items[i];
-		uint64_t key = grant & ~(uint64_t)GRANT_ACTIONS;
-		uint64_t *word = table_put(b->c, &s->grants,
-			grant_hash(s->grants.seed, key), grant, ~(uint64_t)GRANT_ACTIONS);
+		const uint64_t *items = b->m->grants.items;
+		uint64_t grant = items[i];
+		uint64_t *word;
 
+		if (i + AHEAD < b->m->grants.count)
+			table_prefetch(&s->grants, hash_of_grant(s, items[i + AHEAD]));
+		word = table_put(b->c, &s->grants, hash_of_grant(s, grant), grant,
+			~(uint64_t)GRANT_ACTIONS);
 		if (word == NULL || !note_grant(b, grant))
 			return false;
 		*word |= grant;
@@ -227,9 +245,9 @@ static bool build(struct builder *b)
 
 	s->seed = b->m->users.seed;
 	s->super = MAP_NONE;
-	ok = copy_names(b, &b->m->users, &s->users, user_intern) &&
-		copy_names(b, &b->m->groups, &s->groups, group_intern) &&
-		copy_names(b, &b->m->resources, &s->resources, resource_intern) &&
+	ok = copy_names(b, &b->m->users, &s->users, user_add) &&
+		copy_names(b, &b->m->groups, &s->groups, group_add) &&
+		copy_names(b, &b->m->resources, &s->resources, resource_add) &&
 		build_grants(b) && build_rows(b) && build_nesting(b);
 	tree_load_done(&b->load);
 	free(b->keys);

@@ -226,7 +226,8 @@ static inline uint32_t find_group(const struct iam_snapshot *s, struct str gid)
 
 static inline uint32_t find_resource(const struct iam_snapshot *s, struct str rid)
 {
-	return rid.ptr == NULL ? MAP_NONE : resource_find(s, rid, map_hash(&s->seed, rid));
+	return rid.ptr == NULL ? MAP_NONE
+			       : resource_find(s, rid, map_hash(&s->seed, rid));
 }
 
 /* The values of a row, in the manner of tree_seek() and tree_next(). */
