@@ -62,13 +62,4 @@ static inline void map_prefetch(const struct map *m, uint64_t hash)
 /* Adds a key that is not there yet; its id is the count before. False: full or no memory. */
 bool map_add(struct map *m, struct str key, uint64_t hash);
 
-/*
- * *ret_copy becomes a map of the same keys with the same ids, sized to fit, whose key bytes stand
- * in *ret_bytes (the caller frees it after map_done()). On failure both are untouched.
- */
-bool map_copy(const struct map *m, struct map *ret_copy, char **ret_bytes);
-
-/* Memory held: slots, keys and, for a copy, the bytes of the keys. */
-size_t map_size_bytes(const struct map *m);
-
 #endif
