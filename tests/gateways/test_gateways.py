@@ -3,7 +3,9 @@ import asyncio
 import base64
 import hashlib
 import os
+import re
 import time
+import urllib.parse
 
 import pytest
 
@@ -234,6 +236,28 @@ def test_a_question_holds_nothing_of_the_client_but_the_token(tapped, world):
     for name in ("x-iam-at-least", "upgrade", "x-forwarded-method"):
         assert question.all(name) == [], name
     assert question.all("authorization") == [f"token={world.alice}"]
+
+
+@pytest.mark.parametrize("upgrades", [["h2c"], ["H2C"], ["websocket, h2c"], ["h2c, websocket"], ["h2c", "websocket"],
+                                      ["websocket", "h2c"], ["TLS/1.0"], ["websocket2"]], ids=" and ".join)
+def test_no_upgrade_but_to_websocket_arrives(gateway, world, upgrades):
+    """After one to h2c the client would speak to the service past the gateway, as whomever it likes."""
+    mark = len(world.service.seen)
+    with Client(gateway, world.alice) as c:
+        c.ask(headers=[("Upgrade", u) for u in upgrades] + [("Connection", "Upgrade, HTTP2-Settings, X-Iam-User"),
+                                                           ("HTTP2-Settings", "AAMAAABkAAQAAP__")])
+    for seen in world.service.since(mark):
+        assert seen.all("upgrade") in ([], ["websocket"]) and seen.all("http2-settings") == []
+        assert not re.search("http2|iam", seen.first("connection") or "", re.I), seen.headers
+        assert seen.all("x-iam-user") == ["alice"]
+
+
+def test_a_browser_is_sent_to_log_in_whatever_its_query(gateway, world):
+    for query in ("redirect=1", "redirect=0&redirect=2", "rid=x&action=full"):
+        with Client(gateway) as c:
+            answer = c.ask(f"/service/hello/x?{query}", headers=[("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")])
+        assert answer.status == 302, answer
+        assert answer.header("location").endswith(urllib.parse.quote(f"/service/hello/x?{query}", safe="")), answer
 
 
 async def read_answer(reader):

@@ -115,6 +115,12 @@ local function clean(r)
             r.headers_in[name] = nil
         end
     end
+    -- An upgrade is to WebSocket or there is none: after one to h2c the client would send the service
+    -- any number of requests that nobody asks iamd about.
+    if (r.headers_in["Upgrade"] or ""):lower() ~= "websocket" then
+        r.headers_in["Upgrade"] = nil
+    end
+    r.headers_in["HTTP2-Settings"] = nil
     local kept = {}
     for option in (r.headers_in["Connection"] or ""):gmatch("[^,%s]+") do
         if MAY_BE_NAMED[option:lower()] then
