@@ -201,8 +201,7 @@ static enum iam_err environment_apply(struct config *c, struct iam_error *err)
 		enum iam_err e;
 
 		variable_name(&config_options[i], name);
-		value = getenv(
-			name); /* NOLINT(concurrency-mt-unsafe): nobody calls setenv() */
+		value = getenv(name); /* NOLINT(concurrency-mt-unsafe): no setenv() */
 		if (value == NULL)
 			continue;
 		(void)snprintf(where, sizeof(where), "environment %s", name);

@@ -47,7 +47,7 @@ static void trail_done(struct trail *t)
 static size_t slot_of(const struct trail *t, uint32_t group)
 {
 	size_t mask = 2 * t->cap - 1;
-	size_t at = (group * 0x9E3779B1U) & mask;
+	size_t at = (uint32_t)(group * 0x9E3779B1U) & mask;
 
 	while (t->seen[at] != 0 && t->steps[t->seen[at] - 1].group != group)
 		at = (at + 1) & mask;

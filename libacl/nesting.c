@@ -72,7 +72,7 @@ struct update {
 
 static size_t index_place(const struct update *u, uint32_t group)
 {
-	size_t at = (group * 0x9E3779B1U) & (u->index_cap - 1);
+	size_t at = (uint32_t)(group * 0x9E3779B1U) & (u->index_cap - 1);
 
 	while (u->index[at] != 0 && u->items[u->index[at] - 1].group != group)
 		at = (at + 1) & (u->index_cap - 1);
@@ -450,8 +450,8 @@ static bool write_item(struct update *u, const struct item *it)
 static bool run_update(struct update *u)
 {
 	u->steps = STEPS_BASE + STEPS_EACH * u->count;
-	u->stack = calloc(u->count, sizeof(*u->stack));
-	u->queue = calloc(u->count, sizeof(*u->queue));
+	u->stack = calloc(u->count + 1, sizeof(*u->stack));
+	u->queue = calloc(u->count + 1, sizeof(*u->queue));
 	if (u->stack == NULL || u->queue == NULL)
 		return false;
 	for (size_t i = 0; i < u->count; i++)

@@ -41,11 +41,10 @@ struct pool {
 #endif
 #endif
 #ifdef POOL_ASAN
-void __asan_poison_memory_region(void const volatile *from, size_t size);
-void __asan_unpoison_memory_region(void const volatile *from, size_t size);
+#include <sanitizer/asan_interface.h>
 #else
-#define __asan_poison_memory_region(from, size)   ((void)(from), (void)(size))
-#define __asan_unpoison_memory_region(from, size) ((void)(from), (void)(size))
+#define ASAN_POISON_MEMORY_REGION(from, size)   ((void)(from), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(from, size) ((void)(from), (void)(size))
 #endif
 
 struct pool *pool_new(void)
@@ -69,7 +68,7 @@ static void region_free(struct pool *p, struct region *r)
 	if (p->first == r)
 		p->first = r->next == r ? NULL : r->next;
 	p->regions--;
-	__asan_unpoison_memory_region(r, REGION_BYTES);
+	ASAN_UNPOISON_MEMORY_REGION(r, REGION_BYTES);
 	(void)munmap(r, REGION_BYTES);
 }
 
@@ -146,7 +145,7 @@ static bool add_region(struct pool *p)
 	ring_insert(p, r);
 	p->first = r;
 	p->regions++;
-	__asan_poison_memory_region((char *)r + PAGE_BYTES, REGION_BYTES - PAGE_BYTES);
+	ASAN_POISON_MEMORY_REGION((char *)r + PAGE_BYTES, REGION_BYTES - PAGE_BYTES);
 	return true;
 }
 
@@ -170,7 +169,7 @@ void *pool_take(struct pool *p)
 	if (is_full(r))
 		ring_move(p, r, false);
 	page = (char *)r + at * PAGE_BYTES;
-	__asan_unpoison_memory_region(page, PAGE_BYTES);
+	ASAN_UNPOISON_MEMORY_REGION(page, PAGE_BYTES);
 	return page;
 }
 
@@ -206,7 +205,7 @@ void pool_give(struct pool *p, void *page)
 	r->free = (uint16_t)at;
 	r->used--;
 	p->used--;
-	__asan_poison_memory_region(page, PAGE_BYTES);
+	ASAN_POISON_MEMORY_REGION(page, PAGE_BYTES);
 	if (r->used == 0 && is_roomy(p))
 		region_free(p, r);
 	else if (was_full)

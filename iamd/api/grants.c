@@ -107,7 +107,7 @@ enum iam_err api_grant_get(struct req *r, struct resp *out)
 {
 	struct db *db = store_reader(r->svc->store);
 	struct json_doc d;
-	struct grant g;
+	struct grant g = {0};
 	unsigned actions = 0;
 	enum iam_err e;
 
@@ -150,7 +150,7 @@ static enum iam_err audit_grant(struct req *r, struct db *w, enum audit_action w
 enum iam_err api_grant_put(struct req *r, struct resp *out)
 {
 	struct db *w = store_writer(r->svc->store);
-	struct grant g;
+	struct grant g = {0};
 	enum iam_err e = read_grant(r, &g);
 
 	if (e != IAM_OK)
@@ -212,7 +212,7 @@ static enum iam_err take_away(struct req *r, struct db *w, const struct grant *g
 enum iam_err api_grant_delete(struct req *r, struct resp *out)
 {
 	struct db *w = store_writer(r->svc->store);
-	struct grant g;
+	struct grant g = {0};
 	enum iam_err e = read_grant(r, &g);
 
 	if (e != IAM_OK)

@@ -58,9 +58,10 @@ static void begin_entry(struct listing *l, const struct grant_row *g)
 	if (g->gid.ptr != NULL)
 		json_membership_url(&l->w, "membershipurl", g->gid, l->uid);
 	jsonw_array_key(&l->w, "actions");
-	memcpy(l->rid, g->rid.ptr, g->rid.len);
+	if (g->rid.ptr != NULL)
+		memcpy(l->rid, g->rid.ptr, g->rid.len);
 	l->rid_len = g->rid.len;
-	if (g->gid.len > 0)
+	if (g->gid.ptr != NULL)
 		memcpy(l->gid, g->gid.ptr, g->gid.len);
 	l->gid_len = g->gid.len;
 	l->in_entry = true;
@@ -69,8 +70,8 @@ static void begin_entry(struct listing *l, const struct grant_row *g)
 static bool is_same_entry(const struct listing *l, const struct grant_row *g)
 {
 	return l->in_entry && g->rid.len == l->rid_len && g->gid.len == l->gid_len &&
-		memcmp(g->rid.ptr, l->rid, l->rid_len) == 0 &&
-		(l->gid_len == 0 || memcmp(g->gid.ptr, l->gid, l->gid_len) == 0);
+		str_eq(g->rid, (struct str){l->rid, l->rid_len}) &&
+		(l->gid_len == 0 || str_eq(g->gid, (struct str){l->gid, l->gid_len}));
 }
 
 static bool write_grant(const struct grant_row *g, void *ctx)

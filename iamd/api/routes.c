@@ -121,11 +121,11 @@ void routes_print(FILE *out)
 	for (unsigned i = 0; i < routes_count; i++) {
 		const struct route *t = &routes_table[i];
 
-		fprintf(out, "%s %s %s %s", http_method_name(t->method), t->pattern,
+		(void)fprintf(out, "%s %s %s %s", http_method_name(t->method), t->pattern,
 			auth_name(t->auth), guard_name(t->guard));
 		if (t->guard_rid != NULL)
-			fprintf(out, " %s %s", t->guard_rid,
+			(void)fprintf(out, " %s %s", t->guard_rid,
 				iam_action_name(t->guard_action));
-		fputc('\n', out);
+		(void)fputc('\n', out);
 	}
 }

@@ -259,12 +259,15 @@ static struct iam_snapshot *time_edits(struct iam_snapshot *s, const struct size
 static size_t resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
-	size_t pages = 0;
+	char line[128] = "";
+	char *end = line;
+	size_t pages;
 
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%*u %zu", &pages) != 1)
-		pages = 0;
+	(void)fgets(line, sizeof(line), f);
+	(void)strtoul(line, &end, 10);
+	pages = strtoul(end, NULL, 10);
 	(void)fclose(f);
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -296,8 +299,10 @@ int main(int argc, char **argv)
 	struct iam_snapshot *s = ns == NULL ? NULL : build(&large);
 	struct iam_snapshot *t = ns == NULL ? NULL : build(&small);
 
-	if (s == NULL || t == NULL)
+	if (s == NULL || t == NULL) {
+		free(ns);
 		return 1;
+	}
 	for (int round = 0; round < 3; round++) {
 		time_clock(ns);
 		time_memory(ns);

@@ -457,7 +457,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	large = (struct scale){numbers[0], numbers[1], numbers[2], numbers[2] / 50};
-	small = (struct scale){SMALL_USERS, 100, 5 * SMALL_USERS, 5 * SMALL_USERS / 50};
+	small = (struct scale){SMALL_USERS, 100, (size_t)5 * SMALL_USERS,
+		(size_t)5 * SMALL_USERS / 50};
 	b.calls = numbers[4];
 	b.times = must(calloc(b.calls, sizeof(*b.times)));
 	calibrate();

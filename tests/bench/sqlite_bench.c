@@ -63,10 +63,11 @@ int main(int argc, char **argv)
 		"INSERT INTO audit (at_us, action, actor, object, result, reason, source_ip, request_id)"
 		" VALUES (1, 'grant-add', 'bench-admin', 'raw:' || $1, 'allow', 'user:template read',"
 		" '127.0.0.1', 'f2a0c1d4e5b697887766554433221100')");
+	double seconds = strtod(argv[2], NULL);
 	int made = 0, granted = 0;
-	double end = now_s() + atof(argv[2]), from, took = 0;
+	double end = now_s() + seconds, from, took = 0;
 
-	while (now_s() < end + 60 && took < atof(argv[2])) {
+	while (now_s() < end + 60 && took < seconds) {
 		/* the ACLs that the next grants need, outside the time measured */
 		run(begin);
 		for (int i = 0; i < 1000; i++) {

@@ -96,6 +96,21 @@ static size_t rows_of(int64_t n, struct change rows[ROWS_MAX])
 	return len;
 }
 
+static bool may_read(const struct root *root, struct str uid, struct str rid)
+{
+	return iam_check(root->acl, uid, rid, IAM_READ) == IAM_ALLOW;
+}
+
+static void check_facts(const struct root *root)
+{
+	int64_t n = root->revision;
+
+	CHECK(may_read(root, STR("user0"), STR("svc:odd")) == (n % 2 == 1));
+	CHECK(may_read(root, STR("user1"), STR("svc:outer")) ==
+		(n % 3 == 0 && n % 5 != 0));
+	CHECK(may_read(root, STR("user2"), STR("svc:seven")) == (n % 7 != 0));
+}
+
 static void check_root(const struct root *root)
 {
 	unsigned char digest[TOKEN_DIGEST_BYTES];
@@ -109,12 +124,7 @@ static void check_root(const struct root *root)
 	}
 	CHECK(sessions_find(root, STR("guest"), &found) == (n % 4 != 0));
 	CHECK(revoked_find(root, digest) == (n % 2 == 0));
-	CHECK((iam_check(root->acl, STR("user0"), STR("svc:odd"), IAM_READ) ==
-		      IAM_ALLOW) == (n % 2 == 1));
-	CHECK((iam_check(root->acl, STR("user1"), STR("svc:outer"), IAM_READ) ==
-		      IAM_ALLOW) == (n % 3 == 0 && n % 5 != 0));
-	CHECK((iam_check(root->acl, STR("user2"), STR("svc:seven"), IAM_READ) ==
-		      IAM_ALLOW) == (n % 7 != 0));
+	check_facts(root);
 	CHECK(root->keyring->freed != NULL && root->config != NULL);
 }
 

@@ -16,8 +16,10 @@
 #include "tests/unit/torture.h"
 
 /* Pages are cut from large regions: here every page may fail. The names are the linker's. */
+/* NOLINTBEGIN(readability-identifier-naming) */
 void *__real_pool_take(struct pool *p);
 void *__wrap_pool_take(struct pool *p);
+/* NOLINTEND(readability-identifier-naming) */
 
 void *__wrap_pool_take(struct pool *p)
 {

@@ -13,8 +13,10 @@
 #include "tests/model/random.h"
 #include "tests/unit/torture.h"
 
+/* NOLINTBEGIN(readability-identifier-naming) */
 void *__real_pool_take(struct pool *p);
 void *__wrap_pool_take(struct pool *p);
+/* NOLINTEND(readability-identifier-naming) */
 
 void *__wrap_pool_take(struct pool *p)
 {

@@ -1,4 +1,5 @@
 /* Tests of iamd/config*: the file's grammar, precedence, ranges, rules, dump, manual, reload. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -242,9 +243,7 @@ static void every_option_has_its_variable(void **state)
 
 		assert_true(n + 6 <= sizeof(name));
 		for (size_t k = 0; k <= n; k++)
-			name[5 + k] = o->name[k] >= 'a' && o->name[k] <= 'z'
-				? (char)(o->name[k] - 'a' + 'A')
-				: o->name[k];
+			name[5 + k] = (char)toupper((unsigned char)o->name[k]);
 		/* a value of no kind but text; the text options take it */
 		assert_int_equal(setenv(name, "%", 1), 0);
 		if (config_load(NULL, &c, &err) == IAM_OK) {

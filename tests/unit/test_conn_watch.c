@@ -99,7 +99,7 @@ static void a_byte_a_second_is_cut(void **state)
 	watch_body(f->c, f->now);
 	for (int s = 1; s <= 5; s++) {
 		watch_body_bytes(f->c, 1);
-		assert_false(is_cut_at(f, s * 1000));
+		assert_false(is_cut_at(f, (int64_t)s * 1000));
 	}
 	assert_true(is_cut_at(f, 5100));
 }

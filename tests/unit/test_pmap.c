@@ -260,7 +260,7 @@ static void the_cost_of_an_update_does_not_grow_with_the_map(void **state)
 		put(&e, hash_well, key * 300, 2);
 		m = pmap_edit_finish(&e, &retired);
 		assert_true(retired.blocks.count <= 3);
-		assert_true(retired.bytes <= 3 * 4200);
+		assert_true(retired.bytes <= 3UL * 4200);
 		assert_int_equal(retired.records.count, 1);
 		pmap_retired_free(&retired, rec_free, &freed);
 	}

@@ -46,12 +46,16 @@ static void members_land_in_the_struct(void **state)
 {
 	struct arena *a = arena_new(1024, 65536);
 	struct iam_error err;
-	struct body *b;
+	struct body *b = NULL;
 	json_t *json;
 
 	(void)state;
 	assert_int_equal(decode(&closed, "{\"uid\": \"b\\u00f6b\", \"enabled\": false, \"any\": [1]}",
 		a, &json, &b, &err), IAM_OK);
+	if (b == NULL) { /* the analyzer does not know what assert_non_null() is */
+		fail();
+		return;
+	}
 	assert_true(str_eq_c(b->uid, "b\xC3\xB6" "b"));
 	assert_null(b->password.ptr);
 	assert_true(b->enabled.is_set);
@@ -91,7 +95,7 @@ static void violations_name_the_field(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct arena *a = arena_new(1024, 65536);
 		struct iam_error err = {.text = ""};
-		struct body *b;
+		struct body *b = NULL;
 		json_t *json;
 
 		assert_int_equal(decode(&closed, cases[i].text, a, &json, &b, &err),
@@ -111,12 +115,16 @@ static void an_open_schema_ignores_what_it_does_not_know(void **state)
 {
 	struct arena *a = arena_new(1024, 65536);
 	struct iam_error err;
-	struct body *b;
+	struct body *b = NULL;
 	json_t *json;
 
 	(void)state;
 	assert_int_equal(decode(&open_schema, "{\"x\": {\"y\": 1}, \"uid\": \"a\"}", a, &json, &b,
 		&err), IAM_OK);
+	if (b == NULL) { /* the analyzer does not know what assert_non_null() is */
+		fail();
+		return;
+	}
 	assert_true(str_eq_c(b->uid, "a"));
 	json_decref(json);
 	arena_free(a);

@@ -93,8 +93,8 @@ static void plans_are_the_same_with_and_without_statistics(void **state)
 {
 	/* many in one group; many groups; few of anything else: what misleads a planner */
 	static const char *const skewed[] = {
-		"INSERT INTO users SELECT i + 10, printf('u%d', i), '', '', 'internal', '', 'h',"
-		" CASE WHEN i % 50 = 0 THEN 'PEM' END, 1, i, 0, 1, 0 FROM n",
+		("INSERT INTO users SELECT i + 10, printf('u%d', i), '', '', 'internal', '', 'h',"
+		 " CASE WHEN i % 50 = 0 THEN 'PEM' END, 1, i, 0, 1, 0 FROM n"),
 		"INSERT INTO groups SELECT i + 10, printf('g%d', i), '', '', 'internal' FROM n",
 		"INSERT INTO acls SELECT i + 10, printf('r%d', i), '', '', '' FROM n WHERE i < 9",
 		"INSERT INTO group_members SELECT 'g1', printf('u%d', i) FROM n",

@@ -190,7 +190,7 @@ static void formatted_text_that_needs_more_room_is_whole(void **state)
 	for (int i = 0; i < 50; i++)
 		sb_addf(&sb, "%03d-%s", i, "abcdefg");
 	assert_int_equal(sb_str(&sb).len, 50 * 11);
-	assert_memory_equal(sb_str(&sb).ptr + 49 * 11, "049-abcdefg", 12);
+	assert_memory_equal(sb_str(&sb).ptr + (ptrdiff_t)49 * 11, "049-abcdefg", 12);
 	sb_addf(&sb, "%500s", "too long");
 	assert_null(sb_str(&sb).ptr);
 	sb_done(&sb);
