@@ -203,13 +203,21 @@ static void go_on(struct req *r)
 	pipeline_come_back(r, r->result == IAM_OK ? answer : answer_too_late);
 }
 
+/* Waiting has few places: they are for those whose token is good now, and judged again later. */
+static bool may_wait(struct req *r)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+
+	return authn_request(r, scope.root) == IAM_OK;
+}
+
 enum iam_err api_auth_check(struct req *r, struct resp *out)
 {
 	int64_t revision;
 
 	if (decide_at_least(r, &revision) != IAM_OK)
 		return refuse_all(r, out, "bad-at-least");
-	if (revision == 0)
+	if (revision == 0 || !may_wait(r))
 		return answer(r, out);
 	switch (await_revision(r->svc->await, r, revision, go_on)) {
 	case AWAIT_REACHED:

@@ -505,6 +505,16 @@ def test_at_least(house, alice):
     assert 0.45 < time.monotonic() - started < 2
 
 
+def test_who_has_no_good_token_does_not_take_a_place_to_wait(house):
+    for token in (None, "no.good.token"):
+        head = [("X-Iam-At-Least", "1000000"), *original("/mesos")] + ([("Authorization", f"token={token}")] if token else [])
+        started = time.monotonic()
+        with wire.Connection(house.address) as c:
+            for _ in range(5):
+                assert c.ask(wire.request_bytes("GET", CHECK, head)).status == 401
+        assert time.monotonic() - started < 0.45
+
+
 @pytest.mark.parametrize("body", [None, b"some body"])
 def test_at_least_is_decided_by_the_change_it_waited_for(house, alice, body):
     admin = house.admin
