@@ -177,8 +177,8 @@ def grants(s):
     yield row("grants", seen["iamd"], "grants/s", seen["raw"], "raw SQLite, one commit each", 2)
 
 
-def _grant_at(g, s, rate, stop):
-    """`rate` grants and revocations a second over 4 connections until stop is set; how many were made."""
+def _grant_at(g, rate, stop, progress):
+    """`rate` grants and revocations a second over 4 connections until stop is set, on from `progress`."""
     made = []
 
     def work(number):
@@ -189,13 +189,15 @@ def _grant_at(g, s, rate, stop):
             wait = begin + done / (rate / 4) - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
-            method = "PUT" if done // USERS % 2 == 0 else "DELETE"
-            connection.request(method, f"{daemon.API}/acls/bench:{number}/users/u{done % USERS}/read",
+            at = progress[number]
+            method = "PUT" if at // USERS % 2 == 0 else "DELETE"
+            connection.request(method, f"{daemon.API}/acls/bench:{number}/users/u{at % USERS}/read",
                                headers=headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status != 204:
                 raise procs.Failed(f"grant: {answer.status}")
+            progress[number] += 1
             done += 1
         made.append(done / (time.monotonic() - begin))
 
@@ -209,7 +211,7 @@ def decision_p99(s):
     """p99 of a decision at 500/s while 8 clients log in and 1 000 grants/s are written."""
     procs.need("h2load")
     log = s.bench.directory / "decisions.log"
-    rates = []
+    rates, progress = [], [0] * 4
     with gated(s, "p99", users=USERS, acls=ACLS) as g:
         bodies = []
         for i in range(8):
@@ -224,7 +226,7 @@ def decision_p99(s):
         def busy():
             stop = threading.Event()
             with load.posts_beside(s.bench, g.daemon.port, daemon.API + "/auth/login", bodies, s.seconds):
-                threads, made = _grant_at(g, s, 1000, stop)
+                threads, made = _grant_at(g, 1000, stop, progress)
                 try:
                     return quiet()
                 finally:
