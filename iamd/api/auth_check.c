@@ -33,12 +33,21 @@ static void note_refusal(struct req *r, const struct resource *res, const char *
 
 /* ---- answers ---- */
 
+/* Of this very request: a cache knows neither the token nor when the right to pass ends. */
+static enum iam_err begin(struct resp *out, unsigned status)
+{
+	(void)resp_empty(out, status, false);
+	return resp_header(out, "Cache-Control", STR("no-store"));
+}
+
 /* Takes no memory. */
 static enum iam_err refuse(struct resp *out, const char *reason)
 {
+	enum iam_err e;
+
 	resp_reset(out);
-	(void)resp_empty(out, 403, false);
-	return resp_header(out, "X-Iam-Reason", str_c(reason));
+	e = begin(out, 403);
+	return e == IAM_OK ? resp_header(out, "X-Iam-Reason", str_c(reason)) : e;
 }
 
 static enum iam_err refuse_by(struct req *r, struct resp *out, const struct root *root,
@@ -56,7 +65,9 @@ static enum iam_err challenge(struct req *r, struct resp *out, const struct root
 
 	if (e != IAM_OK)
 		return e;
-	(void)resp_empty(out, login.ptr != NULL ? 302 : 401, false);
+	e = begin(out, login.ptr != NULL ? 302 : 401);
+	if (e != IAM_OK)
+		return e;
 	if (login.ptr != NULL)
 		e = resp_header(out, "Location", login);
 	else
@@ -72,8 +83,9 @@ static enum iam_err let_pass(struct req *r, struct resp *out, const struct root 
 
 	if (e != IAM_OK)
 		return e;
-	(void)resp_empty(out, 200, false);
-	e = resp_header(out, "X-Iam-User", r->principal.uid);
+	e = begin(out, 200);
+	if (e == IAM_OK)
+		e = resp_header(out, "X-Iam-User", r->principal.uid);
 	if (e == IAM_OK && !fits)
 		e = resp_header(out, "X-Iam-Groups-Omitted", STR("1"));
 	else if (e == IAM_OK && groups.len > 0)

@@ -45,6 +45,7 @@ class Gateway:
 def verdict(answer):
     """200, 401, or why not."""
     assert answer.status in (200, 401, 403), answer
+    assert answer.header("cache-control") == "no-store"
     if answer.status == 403:
         return answer.header("x-iam-reason")
     assert answer.header("x-iam-reason") is None
