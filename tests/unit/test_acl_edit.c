@@ -250,7 +250,9 @@ static void bad_ids_are_named_and_change_nothing(void **state)
 static struct str long_id(char buf[IAM_RID_MAX_BYTES + 1], size_t len, int number)
 {
 	memset(buf, 'x', len);
-	(void)snprintf(buf + len - 4, 5, "%04d", number);
+	for (size_t i = 1; i <= 4; i++, number /= 10)
+		buf[len - i] = (char)('0' + number % 10);
+	buf[len] = '\0';
 	return (struct str){.ptr = buf, .len = len};
 }
 
