@@ -16,7 +16,7 @@
 
 /* LIMIT: a walk sees at most that many groups and container links, then gives up. */
 #define CLOSURE_MAX_WALK  32768U
-#define CLOSURE_MAX_LINKS 1048576U
+#define CLOSURE_MAX_LINKS 65536U
 
 /*
  * Works out the effective sets and superuser marks of the given groups, whose containers or own

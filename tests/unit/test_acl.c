@@ -339,6 +339,53 @@ static void beyond_the_bound_checks_deny_and_guards_forbid(void **state)
 	iam_snapshot_free(s);
 }
 
+/* The user is in the first of `n` groups that all contain each other; the last is in "top". */
+static struct iam_snapshot *dense(int n, const char *top_rid)
+{
+	struct iam_model *m = iam_model_new();
+	struct iam_snapshot *s = NULL;
+	char sub[16];
+	char gid[16];
+
+	for (int i = 0; i < n * n; i++) {
+		(void)snprintf(gid, sizeof(gid), "%d", i % n);
+		(void)snprintf(sub, sizeof(sub), "%d", i / n);
+		if (i % n != i / n)
+			assert_int_equal(iam_model_add_subgroup(m, str_c(gid),
+						 str_c(sub)),
+				IAM_OK);
+	}
+	assert_int_equal(iam_model_add_subgroup(m, STR("top"), str_c(sub)), IAM_OK);
+	assert_int_equal(iam_model_add_member(m, STR("0"), STR("u")), IAM_OK);
+	assert_int_equal(iam_model_add_grant(m, str_c(top_rid), IAM_SUBJECT_GROUP,
+				 STR("top"), IAM_READ),
+		IAM_OK);
+	assert_int_equal(iam_snapshot_build(m, &s), IAM_OK);
+	iam_model_free(m);
+	return s;
+}
+
+static void dense_nesting_is_followed_up_to_the_bound_on_links(void **state)
+{
+	struct iam_snapshot *s = dense(256, "iam:a"); /* 65 280 links and a few */
+	int calls = 0;
+
+	(void)state;
+	assert_true(allowed(s, "u", "iam:a", IAM_READ));
+	assert_false(allowed(s, "u", "iam:a", IAM_UPDATE));
+	assert_true(iam_user_reaches(s, STR("u"), STR("iam:a")));
+	iam_snapshot_free(s);
+	s = dense(400, "svc:a"); /* 159 600 */
+	assert_false(allowed(s, "u", "svc:a", IAM_READ));
+	assert_true(iam_user_reaches_any(s, STR("u"), pick_protected, &calls));
+	assert_false(iam_is_superuser(s, STR("u")));
+	iam_snapshot_free(s);
+	s = dense(400, IAM_SUPERUSER_RID);
+	assert_true(iam_is_superuser(s, STR("u")));
+	assert_true(allowed(s, "u", "svc:a", IAM_UPDATE));
+	iam_snapshot_free(s);
+}
+
 static struct iam_snapshot *try_everything(enum iam_err *ret_err)
 {
 	struct iam_model *m = iam_model_new();
@@ -417,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_outlives_and_ignores_its_model),
 		cmocka_unit_test(deep_nesting_and_long_cycles_are_followed),
 		cmocka_unit_test(beyond_the_bound_checks_deny_and_guards_forbid),
+		cmocka_unit_test(dense_nesting_is_followed_up_to_the_bound_on_links),
 		cmocka_unit_test(every_failing_allocation_is_reported_and_nothing_leaks),
 		cmocka_unit_test(a_check_allocates_nothing),
 	};

@@ -200,10 +200,10 @@ static struct iam_snapshot *lattice(int n)
 
 static void many_own_groups_are_searched_once_each(void **state)
 {
-	struct iam_snapshot *s = lattice(20000);
+	struct iam_snapshot *s = lattice(12000);
 
 	(void)state;
-	assert_string_equal(told(s, "u", "a", IAM_READ), "full top on a: 19999 top");
+	assert_string_equal(told(s, "u", "a", IAM_READ), "full top on a: 11999 top");
 	iam_snapshot_free(s);
 }
 
