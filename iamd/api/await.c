@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "iamd/api/login_record.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/thread.h"
 
@@ -20,6 +21,7 @@ struct waiter {
 	struct req *req;
 	int64_t revision;
 	int64_t until_ms;
+	uint64_t caller; /* callers with equal keys, which is rare, share their places */
 };
 
 struct await {
@@ -154,22 +156,34 @@ void await_published(struct await *w, int64_t revision)
 	resume_all(&out);
 }
 
+/* With the lock. */
+static bool has_place(const struct await *w, uint64_t caller)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->n; i++)
+		n += w->waiters[i].caller == caller;
+	return w->n < AWAIT_MAX && n < AWAIT_CALLER_MAX && !w->is_stopping;
+}
+
 enum await_result await_revision(struct await *w, struct req *r, int64_t revision,
 	void (*on_loop)(struct req *r))
 {
 	enum await_result result = AWAIT_REFUSED;
+	uint64_t caller = login_share_of(r->principal.uid);
 
 	if (w == NULL)
 		return result;
 	(void)pthread_mutex_lock(&w->waiters_lock);
 	if (revision <= w->published) {
 		result = AWAIT_REACHED;
-	} else if (w->n < AWAIT_MAX && !w->is_stopping) {
+	} else if (has_place(w, caller)) {
 		r->on_loop = on_loop;
 		r->io->suspend(r);
 		w->waiters[w->n++] = (struct waiter){.req = r,
 			.revision = revision,
-			.until_ms = clock_mono_ms() + AWAIT_MS};
+			.until_ms = clock_mono_ms() + AWAIT_MS,
+			.caller = caller};
 		(void)pthread_cond_signal(&w->changed);
 		result = AWAIT_PARKED;
 	}

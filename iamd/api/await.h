@@ -11,9 +11,13 @@
 
 #include "iamd/http/req.h"
 
-/* LIMIT: how long a request waits, and how many wait at once. */
-#define AWAIT_MS  500
-#define AWAIT_MAX 64
+/*
+ * LIMIT: how long a request waits, how many wait at once, and how many of these are one caller's
+ * (r->principal.uid; all without one count as one), so that nobody takes the places of the others.
+ */
+#define AWAIT_MS         500
+#define AWAIT_MAX        64
+#define AWAIT_CALLER_MAX 16
 
 struct await;
 
@@ -33,7 +37,7 @@ void await_published(struct await *w, int64_t revision);
 enum await_result {
 	AWAIT_REACHED, /* go on */
 	AWAIT_PARKED,  /* suspended: on_loop(r) is called on its loop, see below */
-	AWAIT_REFUSED  /* too many wait, or the process is ending */
+	AWAIT_REFUSED /* too many wait, or too many of this caller, or the process is ending */
 };
 
 /*

@@ -32,7 +32,7 @@ struct login {
  */
 void login_record(struct req *r, const struct login *l, const char *deny_reason);
 
-/* A key that spreads accounts over the HASH lane's fair shares; never 0. */
+/* A key that tells accounts apart where each has its fair share: lanes, waiting requests; never 0. */
 uint64_t login_share_of(struct str uid);
 
 #endif

@@ -516,6 +516,28 @@ def test_who_has_no_good_token_does_not_take_a_place_to_wait(house):
         assert time.monotonic() - started < 0.45
 
 
+def test_one_user_does_not_take_all_places_to_wait(new_daemon):
+    """Eighty of eve's are on their way when bob's comes: it waits for its revision and is answered."""
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    for uid in ("eve", "bob"):
+        admin.expect(201, "PUT", f"/users/{uid}", {"password": PASSWORD})
+    grant(admin, "bob", MESOS)
+    eve, bob = (daemon.login(uid, PASSWORD) for uid in ("eve", "bob"))
+    now = int(Gateway(daemon, bob).ask("/mesos").header("x-iam-revision"))
+    connections = [wire.Connection(daemon.address) for _ in range(80)]
+    for c in connections:
+        c.send(wire.request_bytes("GET", CHECK, [("Authorization", f"token={eve}"), ("X-Iam-At-Least", "1000000"), *original("/mesos")]))
+    with wire.Connection(daemon.address) as c:
+        c.send(wire.request_bytes("GET", CHECK, [("Authorization", f"token={bob}"), ("X-Iam-At-Least", str(now + 1)), *original("/mesos")]))
+        time.sleep(0.05)
+        admin.expect(201, "PUT", "/groups/later", {"description": "later"})
+        assert c.receive().status == 200
+    for c in connections:
+        assert verdict(c.receive()) == "unavailable"
+        c.sock.close()
+
+
 @pytest.mark.parametrize("body", [None, b"some body"])
 def test_at_least_is_decided_by_the_change_it_waited_for(house, alice, body):
     admin = house.admin

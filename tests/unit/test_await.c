@@ -47,16 +47,22 @@ static void on_loop(struct req *r)
 	(void)r;
 }
 
-static struct waiting *waiting_new(void)
+static struct waiting *waiting_of_caller(const char *uid)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
 	w->req.io = &io;
+	w->req.principal.uid = str_c(uid);
 	w->req.result = IAM_INTERNAL;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->changed, NULL);
 	return w;
+}
+
+static struct waiting *waiting_new(void)
+{
+	return waiting_of_caller("alice");
 }
 
 /* Waits for its return; how it ended. */
@@ -128,15 +134,17 @@ static void who_waits_in_vain_comes_back_in_time(void **state)
 	await_free(a);
 }
 
+static const char *const callers[] = {"alice", "bob", "carol", ""};
+
 static void too_many_are_refused_and_a_stop_brings_all_back(void **state)
 {
 	struct await *a = await_new(1);
 	struct waiting *w[AWAIT_MAX];
-	struct waiting *more = waiting_new();
+	struct waiting *more = waiting_of_caller("dave");
 
 	(void)state;
 	for (unsigned i = 0; i < AWAIT_MAX; i++) {
-		w[i] = waiting_new();
+		w[i] = waiting_of_caller(callers[i / AWAIT_CALLER_MAX]);
 		assert_int_equal(await_revision(a, &w[i]->req, 2 + i, on_loop),
 			AWAIT_PARKED);
 	}
@@ -147,6 +155,38 @@ static void too_many_are_refused_and_a_stop_brings_all_back(void **state)
 		assert_int_equal(come_back(w[i]), IAM_UNAVAILABLE);
 	assert_int_equal(await_revision(a, &more->req, 2, on_loop), AWAIT_REFUSED);
 	free(more);
+	await_free(a);
+}
+
+/* Whoever has all of one's places is refused, others are not; a place that is left is free again. */
+static void a_caller_has_a_share_of_the_places(void **state)
+{
+	struct await *a = await_new(1);
+	struct waiting *w[AWAIT_CALLER_MAX];
+	struct waiting *more = waiting_new(), *other = waiting_of_caller("bob");
+	struct waiting *nobody = waiting_of_caller("");
+
+	(void)state;
+	for (unsigned i = 0; i < AWAIT_CALLER_MAX; i++) {
+		w[i] = waiting_new();
+		assert_int_equal(await_revision(a, &w[i]->req, i == 0 ? 2 : 9, on_loop),
+			AWAIT_PARKED);
+	}
+	assert_int_equal(await_revision(a, &more->req, 2, on_loop), AWAIT_REFUSED);
+	assert_int_equal(more->suspended, 0);
+	assert_int_equal(await_revision(a, &more->req, 1, on_loop), AWAIT_REACHED);
+	assert_int_equal(await_revision(a, &other->req, 9, on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &nobody->req, 9, on_loop), AWAIT_PARKED);
+	await_published(a, 2);
+	assert_int_equal(come_back(w[0]), IAM_OK);
+	assert_int_equal(await_revision(a, &more->req, 9, on_loop), AWAIT_PARKED);
+	await_published(a, 9);
+	for (unsigned i = 1; i < AWAIT_CALLER_MAX; i++)
+		assert_int_equal(come_back(w[i]), IAM_OK);
+	assert_int_equal(come_back(more), IAM_OK);
+	assert_int_equal(come_back(other), IAM_OK);
+	assert_int_equal(come_back(nobody), IAM_OK);
+	await_stop(a);
 	await_free(a);
 }
 
@@ -203,6 +243,7 @@ int main(void)
 		cmocka_unit_test(publication_brings_back_those_that_waited_for_it),
 		cmocka_unit_test(who_waits_in_vain_comes_back_in_time),
 		cmocka_unit_test(too_many_are_refused_and_a_stop_brings_all_back),
+		cmocka_unit_test(a_caller_has_a_share_of_the_places),
 		cmocka_unit_test(none_is_missed_while_others_publish),
 	};
 
