@@ -30,6 +30,8 @@
 /* LIMIT: of what was asked, as much is kept as a valid value may have. */
 #define ACTION_MAX 128
 #define REASON_MAX 64
+/* LIMIT: and as much of what is none, or may be a secret. */
+#define EXCERPT_MAX 16
 /* LIMIT: rows handed over at once. */
 #define ROWS_AT_ONCE  256
 #define ROWS_PAUSE_MS 20
@@ -147,17 +149,59 @@ static struct str at_most(struct str s, const char *if_absent, size_t max)
 	return s.ptr != NULL ? str_sub(s, 0, max) : str_c(if_absent);
 }
 
+/* The three parts of a JWS, as a client sends them. */
+static bool is_like_a_token(struct str s)
+{
+	struct str rest = s;
+
+	if (!str_starts(s, STR("eyJ")) && !str_starts(s, STR("token=eyJ")))
+		return false;
+	(void)str_split(&rest, '.');
+	(void)str_split(&rest, '.');
+	return rest.ptr != NULL;
+}
+
+struct excerpt {
+	char text[EXCERPT_MAX + 3];
+};
+
+/* The beginning, whole characters of it; a short text as it is. */
+static struct str excerpt_of(struct str s, struct excerpt *x)
+{
+	size_t len = EXCERPT_MAX;
+
+	if (s.len <= EXCERPT_MAX)
+		return s;
+	while (len > EXCERPT_MAX - 4 && ((unsigned char)s.ptr[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(x->text, s.ptr, len);
+	memcpy(x->text + len, "...", 3);
+	return (struct str){x->text, len + 3};
+}
+
+/* What names no resource may be anything, even the caller's token, sent by mistake. */
+static struct str rid_as_asked(struct str rid, struct excerpt *x)
+{
+	return iam_rid_valid(rid) && !is_like_a_token(rid) ? rid : excerpt_of(rid, x);
+}
+
+static struct str action_as_asked(struct str action, struct excerpt *x)
+{
+	return is_like_a_token(action) ? excerpt_of(action, x) : action;
+}
+
 void audit_decision(struct req *r, const struct decision_event *ev)
 {
 	struct decision_log *log = r->decisions;
 	struct event e = {.at_us = clock_now_us(), .count = 1};
+	struct excerpt rid, action;
 
 	if (log == NULL || (ev->allow && !log->settings.wants_allows(log->settings.ctx)))
 		return;
 	e.key = (struct key){
 		.uid = at_most(ev->uid, "unauthenticated", IAM_UID_MAX_BYTES),
-		.rid = at_most(ev->rid, "", IAM_RID_MAX_BYTES),
-		.action = at_most(ev->action, "", ACTION_MAX),
+		.rid = at_most(rid_as_asked(ev->rid, &rid), "", IAM_RID_MAX_BYTES),
+		.action = at_most(action_as_asked(ev->action, &action), "", ACTION_MAX),
 		.reason = at_most(ev->reason, "", REASON_MAX),
 		.source_ip = origin_client_ip(r),
 		.allow = ev->allow,

@@ -7,6 +7,8 @@
  * iamd_audit_dropped_total and told of in the log once a second. A thread of its own hands lines to
  * the log and rows to the WRITE lane, best-effort, once a second. Rows are made of denials alone:
  * old ones are removed, while allows would fill the disk.
+ * Of an object that is no valid rid, and of an object or action with the form of a token, 16 bytes
+ * and "..." are kept: what was sent by mistake must not be found in the log.
  */
 #ifndef AUDIT_DECISIONS_H
 #define AUDIT_DECISIONS_H

@@ -222,3 +222,23 @@ def test_denied_rows_are_trimmed_like_those_of_logins(asked):
     daemon.stop()
     rows = daemon.sql("SELECT result FROM audit WHERE object LIKE 'svc:%'")
     assert rows == [("deny",)] * 50, "what store_audit_trim_denied() looks for"
+
+
+def test_a_token_sent_by_mistake_reaches_neither_log_nor_database(asked):
+    daemon, ask = asked(audit_decisions="all")
+    token = daemon.login("eve", PASSWORD)
+    _, claims, signature = token.split(".")
+    assert not ask("bob", token) and not ask("bob", HELLO, token) and not ask("bob", f"token={token}")
+    eve = daemon.client(token)
+    for query in (f"rid={token}&action=full", f"rid={HELLO}&action={token}", f"rid=/x%20{token}&action=full"):
+        assert eve.get(f"/auth/check?{query}").status == 403
+    eve.expect(403, "GET", f"/acls/{token}")
+    daemon.stop()
+    excerpt = token[:16] + "..."
+    assert len(lines(daemon, object=excerpt)) == 3 and len(lines(daemon, action=excerpt)) == 2
+    rows = daemon.sql("SELECT count(*) FROM audit WHERE object = ? OR action = ?", excerpt, excerpt)
+    assert rows == [(5,)]
+    stored = "".join(repr(row) for (name,) in daemon.sql("SELECT name FROM sqlite_schema WHERE type = 'table'")
+                     for row in daemon.sql(f'SELECT * FROM "{name}"'))
+    for secret in (claims, signature):
+        assert secret[:24] not in daemon.log() and secret[:24] not in stored

@@ -232,10 +232,48 @@ static void nothing_from_outside_forges_a_line(void **state)
 	decision_log_free(log);
 	assert_int_equal(capture_end(), 2);
 	assert_non_null(strstr(output, " uid=\"x result=allow\" "));
-	assert_non_null(strstr(output,
-		" object=\"a\\\"b\\\\c\\x0atype=audit uid=root\" "));
+	assert_non_null(strstr(output, " object=\"a\\\"b\\\\c\\x0atype=audit...\" "));
 	assert_null(strchr(output, 0x01));
-	assert_int_equal(seen.last_object_len, IAM_RID_MAX_BYTES);
+	assert_int_equal(seen.last_object_len, strlen("..................."));
+	req_free(r);
+}
+
+/* A rid that is one is kept whole; what is none, or looks like a token, is not. */
+static void what_is_no_rid_or_may_be_a_token_is_cut(void **state)
+{
+	static const struct {
+		const char *rid, *action, *expected;
+	} cases[] = {
+		{"svc:eyJ.0123456789.0123456789", "full",
+			"action=full object=svc:eyJ.0123456789.0123456789 "},
+		{"eyJ0123456789-0123456789.x", "full",
+			"action=full object=eyJ0123456789-0123456789.x "},
+		{"eyJ0123456789abcdefgh.x.y", "eyJabcdefghijklmnopqr..z",
+			"action=eyJabcdefghijklm... object=eyJ0123456789abc... "},
+		{"token=eyJ0123456789.x.y", "full",
+			"action=full object=\"token=eyJ0123456...\" "},
+		{"/0123456789abcdefgh", "full",
+			"action=full object=/0123456789abcde... "},
+		{"/0123456789abcd\xc3\xa9x", "full",
+			"action=full object=/0123456789abcd... "},
+		{"/0123456789abcde", "full", "action=full object=/0123456789abcde "},
+	};
+	struct seen seen = {0};
+	struct decision_log *log = log_new(&seen);
+	struct req *r = req_of(log);
+
+	(void)state;
+	capture_begin();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		audit_decision(r,
+			&(struct decision_event){.uid = STR("u"),
+				.rid = str_c(cases[i].rid),
+				.action = str_c(cases[i].action),
+				.reason = STR("no-grant")});
+	decision_log_free(log);
+	assert_int_equal(capture_end(), sizeof cases / sizeof cases[0]);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_non_null(strstr(output, cases[i].expected));
 	req_free(r);
 }
 
@@ -405,6 +443,7 @@ int main(void)
 		cmocka_unit_test(any_other_member_parts_two_events),
 		cmocka_unit_test(allows_are_written_where_wanted_and_never_stored),
 		cmocka_unit_test(nothing_from_outside_forges_a_line),
+		cmocka_unit_test(what_is_no_rid_or_may_be_a_token_is_cut),
 		cmocka_unit_test(what_does_not_fit_is_counted),
 		cmocka_unit_test(
 			a_stop_writes_everything_and_late_events_keep_their_line),
