@@ -3,7 +3,8 @@
  *
  * Top-level members are defaults, replaced whole by an item's own. A malformed whole is an error; a
  * malformed item is a denial with context.error. Nobody gets an answer unless the caller may ask
- * about every item's subject. Large requests are read and decided on the SLOW lane.
+ * about every item's subject. Large requests are read and decided on the SLOW lane; of others that
+ * turn out dear, the rest is, on the state of the beginning or else all over again.
  */
 #include "iamd/api/authzen.h"
 #include "iamd/api/handlers.h"
@@ -11,8 +12,9 @@
 
 /* LIMIT: items of one request. */
 #define ITEMS_MAX 1000
-/* LIMIT: items decided on the event loop, in well under a millisecond. */
+/* LIMIT: items decided on the event loop, mostly in well under a millisecond; and how long at most. */
 #define ITEMS_INLINE 128
+#define INLINE_US    2000
 /* LIMIT: of the answer; of that, what reasons may fill, and how long making them may take. */
 #define ANSWER_MAX_BYTES  ((size_t)16 << 20)
 #define REASONS_MAX_BYTES ((size_t)4 << 20)
@@ -32,7 +34,12 @@ struct batch {
 	enum semantic semantic;
 	struct item *items;
 	size_t n;
-	bool explain; /* some item wants to know why */
+	bool explain;     /* some item wants to know why */
+	int64_t until_us; /* clock_mono_us(): what is left then is for the lane */
+	size_t n_written;
+	struct jsonw w; /* of these, decided with: */
+	int64_t revision;
+	const struct config *config; /* to compare only */
 };
 
 static enum iam_err read_semantic(struct req *r, enum semantic *ret)
@@ -101,10 +108,16 @@ static enum iam_err read_items(struct req *r, const json_t *list,
 	return IAM_OK;
 }
 
+static bool is_over_time(const struct batch *b)
+{
+	return clock_mono_us() >= b->until_us;
+}
+
+/* Stops early when the time is over; then nothing is written either. */
 static enum iam_err may_ask_all(const struct req *r, const struct root *root,
 	const struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0; i < b->n && !is_over_time(b); i++) {
 		const struct item *item = &b->items[i];
 
 		if (item->error.ptr == NULL &&
@@ -133,18 +146,24 @@ static bool is_decided(enum semantic s, bool allow)
 		(s == PERMIT_ON_FIRST_PERMIT && allow);
 }
 
-static enum iam_err write_items(struct req *r, const struct root *root,
-	const struct batch *b, struct jsonw *w)
+/* *ret_done false: the time is over before the items are. */
+static enum iam_err write_items(struct req *r, const struct root *root, struct batch *b,
+	bool *ret_done)
 {
 	int64_t until_us = clock_mono_us() + REASONS_MAX_US;
+	struct jsonw *w = &b->w;
 	bool allow = false;
 
-	for (size_t i = 0; i < b->n; i++) {
-		const struct item *item = &b->items[i];
+	for (; b->n_written < b->n; b->n_written++) {
+		const struct item *item = &b->items[b->n_written];
 		bool reasons = w->out->len < REASONS_MAX_BYTES &&
 			(!item->ask.explain || clock_mono_us() < until_us);
 		enum iam_err e = IAM_OK;
 
+		if (is_over_time(b)) {
+			*ret_done = false;
+			return IAM_OK;
+		}
 		if (item->error.ptr == NULL)
 			e = authzen_write_decision(r, w, root, &item->ask, reasons,
 				&allow);
@@ -155,28 +174,46 @@ static enum iam_err write_items(struct req *r, const struct root *root,
 		if (is_decided(b->semantic, item->error.ptr == NULL && allow))
 			break;
 	}
+	*ret_done = true;
 	return IAM_OK;
+}
+
+/* Begins the answer, unless what is there of it was decided on this very state. */
+static void begin(struct req *r, const struct root *root, struct batch *b)
+{
+	if (b->n_written > 0 && b->revision == root->revision &&
+		b->config == root->config)
+		return;
+	sb_done(&r->out_heap);
+	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
+	jsonw_init(&b->w, &r->out_heap);
+	jsonw_object(&b->w);
+	jsonw_array_key(&b->w, "evaluations");
+	b->n_written = 0;
+	b->revision = root->revision;
+	b->config = root->config;
 }
 
 static enum iam_err answer(struct req *r, struct resp *out)
 {
 	PUBLISH_SCOPE(r->svc->publisher, scope);
-	const struct batch *b = r->state;
+	struct batch *b = r->state;
 	enum iam_err e = may_ask_all(r, scope.root, b);
-	struct jsonw w;
+	bool is_done;
 
 	if (e != IAM_OK)
 		return e;
-	sb_init_heap(&r->out_heap, ANSWER_MAX_BYTES);
-	jsonw_init(&w, &r->out_heap);
-	jsonw_object(&w);
-	jsonw_array_key(&w, "evaluations");
-	e = write_items(r, scope.root, b, &w);
+	begin(r, scope.root, b);
+	e = write_items(r, scope.root, b, &is_done);
 	if (e != IAM_OK)
 		return e;
-	jsonw_array_end(&w);
-	jsonw_object_end(&w);
-	jsonw_end_document(&w);
+	if (!is_done) {
+		b->until_us = INT64_MAX;
+		return req_hand_off(r, LANE_SLOW, answer);
+	}
+	jsonw_array_end(&b->w);
+	jsonw_object_end(&b->w);
+	jsonw_end_document(&b->w);
 	if (r->out_heap.failed)
 		return IAM_NO_MEMORY;
 	e = decide_revision_header(r, out, scope.root->revision);
@@ -194,6 +231,7 @@ static enum iam_err read_batch(struct req *r, struct batch **ret_batch)
 
 	if (b == NULL)
 		return IAM_NO_MEMORY;
+	b->until_us = INT64_MAX;
 	e = authzen_body(r);
 	if (e == IAM_OK)
 		e = authzen_read(r->json, 0, &defaults, &r->error);
@@ -248,6 +286,7 @@ static enum iam_err decide_all(struct req *r, struct resp *out)
 		return authzen_evaluate(r, out);
 	if (b->n > ITEMS_INLINE || b->explain)
 		return req_hand_off(r, LANE_SLOW, answer);
+	b->until_us = clock_mono_us() + INLINE_US;
 	return answer(r, out);
 }
 

@@ -1,11 +1,14 @@
 """AuthZEN: many evaluations in one request."""
+import contextlib
 import json
+import sqlite3
 import threading
 import time
 
 import pytest
 
 import authzen
+import seed
 import wire
 from authzen import decide, post, question
 
@@ -289,3 +292,76 @@ def test_a_request_that_waits_for_a_revision_is_answered_by_it(house, path, more
     assert answer.header("x-request-id") == "waits"
     assert b"true" in answer.body or b"dave" in answer.body or b"record-2" in answer.body or b'"read"' in answer.body
     assert answer.json() != before.json()
+
+
+# -- dense nesting
+
+DENSE = 250
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """Groups that all contain each other, dora in the first; a group that contains the last may read record-d."""
+    house = authzen.House(tmp_path_factory.mktemp("authzen-dense"))
+    daemon = house.daemon
+    house().expect(201, "PUT", "/users/dora", {"password": authzen.PASSWORD})
+    daemon.stop()
+    seed.group(daemon, "top", [], [("record:record-d", "read")])
+    seed.acl(daemon, "record:record-e")
+    with contextlib.closing(sqlite3.connect(daemon.database, timeout=10)) as db, db:
+        db.executemany("INSERT INTO groups (gid, description, description_folded, provider_type) VALUES (?, '', '', 'internal')",
+                       [(f"n{i:03}",) for i in range(DENSE)])
+        db.executemany("INSERT INTO group_nesting (gid, sub_gid) VALUES (?, ?)",
+                       [(f"n{i:03}", f"n{j:03}") for i in range(DENSE) for j in range(DENSE) if i != j]
+                       + [("top", f"n{DENSE - 1:03}")])
+        db.execute("INSERT INTO group_members (gid, uid) VALUES ('n000', 'dora')")
+        db.execute("INSERT INTO group_grants (gid, rid, action) VALUES ('top', 'iam:decisions', 1)")
+    daemon.start()
+    yield house
+    house.daemon.stop()
+
+
+@pytest.mark.parametrize("semantic, end", [("execute_all", 128), ("permit_on_first_permit", 120), ("deny_on_first_deny", 1)])
+def test_dear_questions_are_answered_rightly(dense, semantic, end):
+    """Each costs a walk over most links, so that a batch begun on the loop ends on the lane."""
+    items = [{"resource": entity(("record", "record-d" if i == 119 else "record-e"))} for i in range(128)]
+    items[50] = {"resource": 5}
+    body = question(("user", "dora"), "read", R1, evaluations=items, options={"evaluations_semantic": semantic})
+    for caller in ("dora", "bootstrapuser"):
+        answer = post(dense(caller), "evaluations", body)
+        assert decisions(answer) == [i == 119 for i in range(end)]
+        contexts = [e["context"] for e in answer.json()["evaluations"]]
+        assert {c.get("revision") for i, c in enumerate(contexts) if i != 50} == {int(answer.header("x-iam-revision"))}
+        assert end <= 50 or contexts[50]["error"]["status"] == 400
+
+
+def test_a_dear_right_to_ask_counts_and_its_lack_is_found(dense):
+    """dora may ask about others through `top`; alice may not, whoever is in the nest."""
+    body = {"evaluations": [question(s, "read", R1) for s in (ALICE, ("user", "dave")) * 64]}
+    assert decisions(post(dense("dora"), "evaluations", body)) == [True, False] * 64
+    body = {"evaluations": [question(ALICE, "read", R1)] * 127 + [question(("user", "dora"), "read", R1)]}
+    assert post(dense("alice"), "evaluations", body).status == 403
+
+
+def test_a_dear_batch_is_decided_on_one_state_while_grants_change(dense):
+    admin = dense()
+    done = threading.Event()
+
+    def flicker():
+        while not done.is_set():
+            admin.expect(204, "PUT", "/acls/record:record-e/users/dora/read")
+            admin.expect(204, "DELETE", "/acls/record:record-e/users/dora/read")
+
+    writer = threading.Thread(target=flicker)
+    writer.start()
+    try:
+        asker = dense("asker")
+        body = question(("user", "dora"), "read", ("record", "record-e"), evaluations=[{}] * 128)
+        for _ in range(100):
+            answer = post(asker, "evaluations", body)
+            assert len(decisions(answer)) == 128
+            found = {(e["decision"], e["context"]["revision"]) for e in answer.json()["evaluations"]}
+            assert len(found) == 1 and found.pop()[1] == int(answer.header("x-iam-revision"))
+    finally:
+        done.set()
+        writer.join()
