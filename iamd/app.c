@@ -22,11 +22,12 @@
 #include "iamd/sys/log.h"
 #include "iamd/sys/notify.h"
 
-/* LIMIT: jobs a lane may have queued. */
+/* LIMIT: jobs a lane may have queued, and one account of them where shares are given. */
 #define WRITE_QUEUE_MAX 4096
 #define HASH_QUEUE_MAX  256
 #define HASH_SHARE_MAX  32
 #define SLOW_QUEUE_MAX  1024
+#define SLOW_SHARE_MAX  16
 #define SLOW_THREADS    2
 /* main, maintenance, and two to spare. */
 #define OTHER_THREADS 4
@@ -253,7 +254,9 @@ static enum iam_err start_lanes(struct app *a, struct iam_error *err)
 			.queue_max = HASH_QUEUE_MAX,
 			.share_max = HASH_SHARE_MAX,
 			.nice = true},
-		[LANE_SLOW] = {.threads = SLOW_THREADS, .queue_max = SLOW_QUEUE_MAX},
+		[LANE_SLOW] = {.threads = SLOW_THREADS,
+			.queue_max = SLOW_QUEUE_MAX,
+			.share_max = SLOW_SHARE_MAX},
 	};
 
 	a->svc.lanes = lanes_new(lanes);

@@ -13,6 +13,7 @@
 #include "iamd/api/authzen.h"
 #include "iamd/api/authzen_actions.h"
 #include "iamd/api/handlers.h"
+#include "iamd/api/login_record.h"
 #include "iamd/authz/guard.h"
 #include "iamd/authz/sessions.h"
 
@@ -286,6 +287,16 @@ static enum iam_err run_walk(struct req *r, struct resp *out)
 	return e == IAM_OK ? write_answer(s, out) : e;
 }
 
+/* In the caller's share: walks are long, and who else needs the lane shall find it free. */
+static enum iam_err start_walk(struct search *s)
+{
+	struct req *r = s->req;
+
+	r->state = s;
+	r->job.share = login_share_of(r->principal.uid);
+	return req_hand_off(r, LANE_SLOW, run_walk);
+}
+
 /* ---- the three ---- */
 
 static enum iam_err search_subjects(struct req *r, struct resp *out)
@@ -299,8 +310,7 @@ static enum iam_err search_subjects(struct req *r, struct resp *out)
 	s->is_complete = !authzen_is_account_type(s->ask.subject.type, &s->is_service);
 	if (s->is_complete)
 		return write_answer(s, out);
-	r->state = s;
-	return req_hand_off(r, LANE_SLOW, run_walk);
+	return start_walk(s);
 }
 
 static enum iam_err search_resources(struct req *r, struct resp *out)
@@ -319,8 +329,7 @@ static enum iam_err search_resources(struct req *r, struct resp *out)
 					  : arena_fmt(r->arena, "%.*s:", STR_FMT(type));
 	if (s->prefix.ptr == NULL)
 		return IAM_NO_MEMORY;
-	r->state = s;
-	return req_hand_off(r, LANE_SLOW, run_walk);
+	return start_walk(s);
 }
 
 /* The five and the mapped ones, in byte order. Borrowed from the root's configuration. */

@@ -26,7 +26,7 @@ struct lane_job {
 	void (*run)(struct lane_job *job);
 	/* result: IAM_OK; in a batch lane that of the commit */
 	void (*done)(struct lane_job *job, enum iam_err result);
-	uint64_t share;   /* HASH: account key for fair shares; 0: none */
+	uint64_t share;   /* HASH, SLOW: account key for fair shares; 0: none */
 	bool best_effort; /* WRITE: may be refused when the queue is half full */
 };
 

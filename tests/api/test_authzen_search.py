@@ -1,4 +1,5 @@
 """AuthZEN: the three searches; every result evaluates to true, and everything that does is a result."""
+import json
 import urllib.parse
 
 import pytest
@@ -7,6 +8,7 @@ import authzen
 import iamd
 import keys
 import seed
+import wire
 from authzen import decide, post, question, search
 
 ALICE, BOB, R1 = ("user", "alice"), ("user", "bob"), ("record", "record-1")
@@ -335,3 +337,33 @@ def test_a_search_is_not_audited_as_decisions(house):
     house.daemon.wait_for_log("is-audited")
     assert "never-audited" not in house.daemon.log()
     assert house.daemon.sql("SELECT 1 FROM audit WHERE object LIKE '%never-audited%'") == []
+
+
+def test_one_user_does_not_keep_others_from_the_lane(new_daemon):
+    """Each search walks 50 000 ACLs. Of sixty at once some find no place; another's search and list do."""
+    daemon = new_daemon().start()
+    for uid in ("eve", "bob"):
+        daemon.superuser().expect(201, "PUT", f"/users/{uid}", {"password": authzen.PASSWORD})
+    daemon.stop()
+    daemon.sql("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 49999)"
+               " INSERT INTO acls (rid, rid_folded, description, description_folded)"
+               " SELECT printf('doc:%05d', i), printf('doc:%05d', i), '', '' FROM n")
+    daemon.start()
+    eve, bob = (daemon.login(uid, authzen.PASSWORD) for uid in ("eve", "bob"))
+
+    def request(uid, token):
+        body = {"subject": {"type": "user", "id": uid}, "action": {"name": "read"}, "resource": {"type": "doc"}}
+        return wire.request_bytes("POST", f"{authzen.ROOT}/search/resource", [
+            ("Authorization", f"token={token}"), ("Content-Type", "application/json")], json.dumps(body).encode())
+
+    connections = [wire.Connection(daemon.address) for _ in range(60)]
+    for c in connections:
+        c.send(request("eve", eve))
+    with wire.Connection(daemon.address) as c:
+        assert c.ask(request("bob", bob), "POST").status == 200
+    daemon.superuser().expect(200, "GET", "/groups")
+    statuses = []
+    for c in connections:
+        statuses.append(c.receive("POST").status)
+        c.sock.close()
+    assert set(statuses) == {200, 503} and statuses.count(200) >= 16
