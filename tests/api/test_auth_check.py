@@ -605,6 +605,18 @@ def test_a_grant_and_its_removal_are_seen_by_the_very_next_decision(house, alice
 
 # -- the audit
 
+@pytest.mark.parametrize("query, headers, status", [
+    ("?rid=%00&action=full", [], 400), ("%zz", [], 400), ("", [("Cookie", "a=\x01")], 400),
+    ("", [("X-Large", "x" * 34000)], 431), ("?rid=" + "x" * 20000, [], 414)])
+def test_what_is_no_sound_http_never_gets_as_far_and_never_passes(alice, query, headers, status):
+    """Refused by the server, before the route: any status but 200, and no reason."""
+    head = [("Authorization", f"token={alice.token}"), *original("/mesos"), *headers]
+    with wire.Connection(alice.daemon.address) as c:
+        answer = c.ask(wire.request_bytes("GET", CHECK + query, head))
+    assert answer.status == status
+    assert answer.header("x-iam-reason") is None and answer.header("x-iam-user") is None
+
+
 def test_refusals_are_in_the_audit(house, alice):
     alice.ask("/service/admin/audited")
     alice.ask("/audited/../x")

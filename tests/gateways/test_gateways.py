@@ -368,6 +368,7 @@ ANSWERS = {
     "nothing": b"", "silence": None, "garbage": b"\0\1\2\r\n\r\n", "another protocol": b"220 mail ESMTP\r\n\r\n", "half a status": b"HTTP/1.1 2",
     "half a head": b"HTTP/1.1 200 OK\r\nX-Iam-User: al", "404": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
     "500": b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", "503": b"HTTP/1.1 503 Oh\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    **{status: f"HTTP/1.1 {status} Oh\r\nContent-Length: 0\r\n\r\n".encode() for status in ("400", "414", "431")},
     "429": b"HTTP/1.1 429 Oh\r\nContent-Length: 0\r\n\r\n", "301": b"HTTP/1.1 301 Oh\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
     "304": b"HTTP/1.1 304 Oh\r\n\r\n", "status 20": b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", "status 2000": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
 }
