@@ -12,6 +12,7 @@
 #include "iamd/api/decide.h"
 #include "iamd/api/forward.h"
 #include "iamd/api/handlers.h"
+#include "iamd/api/login_record.h"
 #include "iamd/api/pipeline.h"
 #include "iamd/audit/decisions.h"
 #include "iamd/authn/authn.h"
@@ -231,7 +232,8 @@ enum iam_err api_auth_check(struct req *r, struct resp *out)
 		return refuse_all(r, out, "bad-at-least");
 	if (revision == 0 || !may_wait(r))
 		return answer(r, out);
-	switch (await_revision(r->svc->await, r, revision, go_on)) {
+	switch (await_revision(r->svc->await, r, revision,
+		login_share_of(r->principal.uid), go_on)) {
 	case AWAIT_REACHED:
 		return answer(r, out);
 	case AWAIT_PARKED:

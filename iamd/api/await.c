@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "iamd/api/login_record.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/thread.h"
 
@@ -162,15 +161,14 @@ static bool has_place(const struct await *w, uint64_t caller)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < w->n; i++)
-		n += w->waiters[i].caller == caller;
+		n += caller != 0 && w->waiters[i].caller == caller;
 	return w->n < AWAIT_MAX && n < AWAIT_CALLER_MAX && !w->is_stopping;
 }
 
 enum await_result await_revision(struct await *w, struct req *r, int64_t revision,
-	void (*on_loop)(struct req *r))
+	uint64_t caller, void (*on_loop)(struct req *r))
 {
 	enum await_result result = AWAIT_REFUSED;
-	uint64_t caller = login_share_of(r->principal.uid);
 
 	if (w == NULL)
 		return result;

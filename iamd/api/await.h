@@ -13,7 +13,8 @@
 
 /*
  * LIMIT: how long a request waits, how many wait at once, and how many of these are one caller's
- * (r->principal.uid; all without one count as one), so that nobody takes the places of the others.
+ * (all without one count as one) unless it may ask about everybody, as gateways may: nobody else
+ * takes the places of the others.
  */
 #define AWAIT_MS         500
 #define AWAIT_MAX        64
@@ -42,9 +43,10 @@ enum await_result {
 
 /*
  * Event loop only. When on_loop(r) is called r->result says IAM_OK (the revision is there) or
- * IAM_UNAVAILABLE (it is not). Until then the request is not the caller's.
+ * IAM_UNAVAILABLE (it is not). Until then the request is not the caller's. `caller`:
+ * login_share_of() whoever asks; 0: may take all places.
  */
 enum await_result await_revision(struct await *w, struct req *r, int64_t revision,
-	void (*on_loop)(struct req *r));
+	uint64_t caller, void (*on_loop)(struct req *r));
 
 #endif

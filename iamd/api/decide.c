@@ -7,6 +7,7 @@
 #include "iamd/api/decide.h"
 
 #include "iamd/api/await.h"
+#include "iamd/api/login_record.h"
 #include "iamd/api/pipeline.h"
 #include "iamd/authz/guard.h"
 #include "iamd/authz/sessions.h"
@@ -127,6 +128,16 @@ static void go_on(struct req *r)
 	pipeline_come_back(r, r->result == IAM_OK ? r->lane_fn : is_too_late);
 }
 
+/* For its share of the places: none for who may ask about everybody. */
+static uint64_t caller_of(const struct req *r)
+{
+	PUBLISH_SCOPE(r->svc->publisher, scope);
+
+	return decide_may_ask(r, scope.root, STR_NONE) == IAM_OK
+		? 0
+		: login_share_of(r->principal.uid);
+}
+
 enum iam_err decide_await(struct req *r, req_fn *then, bool *ret_parked)
 {
 	int64_t revision;
@@ -138,7 +149,7 @@ enum iam_err decide_await(struct req *r, req_fn *then, bool *ret_parked)
 	if (revision == 0)
 		return IAM_OK;
 	r->lane_fn = then;
-	switch (await_revision(r->svc->await, r, revision, go_on)) {
+	switch (await_revision(r->svc->await, r, revision, caller_of(r), go_on)) {
 	case AWAIT_REACHED:
 		return IAM_OK;
 	case AWAIT_PARKED:

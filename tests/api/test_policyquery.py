@@ -186,8 +186,8 @@ def test_at_least_is_answered_by_the_change_it_waited_for(house):
 
 
 @pytest.mark.parametrize("callers, waiting", [
-    (["acs"], 16), (["acs", "asker", "bob", "bootstrapuser"], 64), (["acs", "alice", "asker", "bob", "bootstrapuser"], 64)])
-def test_at_least_64_wait_16_of_one_caller_and_the_next_is_refused_at_once(house, callers, waiting):
+    (["acs"], 64), (["bob"], 16), (["alice", "bob"], 32), (["acs", "bob"], 56), (["acs", "asker", "bootstrapuser"], 64)])
+def test_at_least_64_wait_16_of_one_who_may_ask_about_himself_only_and_the_next_is_refused_at_once(house, callers, waiting):
     target = wire.API + PATH + "?rid=svc:a&uid=alice&action=read"
     tokens = [house(name).token for name in callers]
     n = str(revision(house()) + 1000)

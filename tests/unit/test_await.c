@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "iamd/api/await.h"
+#include "iamd/api/login_record.h"
 #include "iamd/sys/clock.h"
 
 /* A request with a server that only counts. */
@@ -89,11 +90,14 @@ static void what_is_there_needs_no_wait(void **state)
 	struct waiting *w = waiting_new();
 
 	(void)state;
-	assert_int_equal(await_revision(a, &w->req, 7, on_loop), AWAIT_REACHED);
+	assert_int_equal(await_revision(a, &w->req, 7,
+			login_share_of(w->req.principal.uid), on_loop), AWAIT_REACHED);
 	await_published(a, 9);
-	assert_int_equal(await_revision(a, &w->req, 9, on_loop), AWAIT_REACHED);
+	assert_int_equal(await_revision(a, &w->req, 9,
+			login_share_of(w->req.principal.uid), on_loop), AWAIT_REACHED);
 	await_published(a, 8); /* the newest counts, in whatever order it is told */
-	assert_int_equal(await_revision(a, &w->req, 9, on_loop), AWAIT_REACHED);
+	assert_int_equal(await_revision(a, &w->req, 9,
+			login_share_of(w->req.principal.uid), on_loop), AWAIT_REACHED);
 	assert_int_equal(w->suspended, 0);
 	await_stop(a);
 	await_free(a);
@@ -108,8 +112,10 @@ static void publication_brings_back_those_that_waited_for_it(void **state)
 	struct waiting *early = waiting_new(), *late = waiting_new();
 
 	(void)state;
-	assert_int_equal(await_revision(a, &late->req, 3, on_loop), AWAIT_PARKED);
-	assert_int_equal(await_revision(a, &early->req, 2, on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &late->req, 3,
+			login_share_of(late->req.principal.uid), on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &early->req, 2,
+			login_share_of(early->req.principal.uid), on_loop), AWAIT_PARKED);
 	assert_ptr_equal(early->req.on_loop, on_loop);
 	await_published(a, 2);
 	assert_int_equal(come_back(early), IAM_OK);
@@ -127,7 +133,8 @@ static void who_waits_in_vain_comes_back_in_time(void **state)
 	int64_t started = clock_mono_ms();
 
 	(void)state;
-	assert_int_equal(await_revision(a, &w->req, 2, on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &w->req, 2,
+			login_share_of(w->req.principal.uid), on_loop), AWAIT_PARKED);
 	assert_int_equal(come_back(w), IAM_UNAVAILABLE);
 	assert_in_range(clock_mono_ms() - started, AWAIT_MS - 1, AWAIT_MS * 10);
 	await_stop(a);
@@ -145,15 +152,18 @@ static void too_many_are_refused_and_a_stop_brings_all_back(void **state)
 	(void)state;
 	for (unsigned i = 0; i < AWAIT_MAX; i++) {
 		w[i] = waiting_of_caller(callers[i / AWAIT_CALLER_MAX]);
-		assert_int_equal(await_revision(a, &w[i]->req, 2 + i, on_loop),
+		assert_int_equal(await_revision(a, &w[i]->req, 2 + i,
+			login_share_of(w[i]->req.principal.uid), on_loop),
 			AWAIT_PARKED);
 	}
-	assert_int_equal(await_revision(a, &more->req, 2, on_loop), AWAIT_REFUSED);
+	assert_int_equal(await_revision(a, &more->req, 2,
+			login_share_of(more->req.principal.uid), on_loop), AWAIT_REFUSED);
 	assert_int_equal(more->suspended, 0);
 	await_stop(a);
 	for (unsigned i = 0; i < AWAIT_MAX; i++)
 		assert_int_equal(come_back(w[i]), IAM_UNAVAILABLE);
-	assert_int_equal(await_revision(a, &more->req, 2, on_loop), AWAIT_REFUSED);
+	assert_int_equal(await_revision(a, &more->req, 2,
+			login_share_of(more->req.principal.uid), on_loop), AWAIT_REFUSED);
 	free(more);
 	await_free(a);
 }
@@ -169,17 +179,23 @@ static void a_caller_has_a_share_of_the_places(void **state)
 	(void)state;
 	for (unsigned i = 0; i < AWAIT_CALLER_MAX; i++) {
 		w[i] = waiting_new();
-		assert_int_equal(await_revision(a, &w[i]->req, i == 0 ? 2 : 9, on_loop),
+		assert_int_equal(await_revision(a, &w[i]->req, i == 0 ? 2 : 9,
+			login_share_of(w[i]->req.principal.uid), on_loop),
 			AWAIT_PARKED);
 	}
-	assert_int_equal(await_revision(a, &more->req, 2, on_loop), AWAIT_REFUSED);
+	assert_int_equal(await_revision(a, &more->req, 2,
+			login_share_of(more->req.principal.uid), on_loop), AWAIT_REFUSED);
 	assert_int_equal(more->suspended, 0);
-	assert_int_equal(await_revision(a, &more->req, 1, on_loop), AWAIT_REACHED);
-	assert_int_equal(await_revision(a, &other->req, 9, on_loop), AWAIT_PARKED);
-	assert_int_equal(await_revision(a, &nobody->req, 9, on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &more->req, 1,
+			login_share_of(more->req.principal.uid), on_loop), AWAIT_REACHED);
+	assert_int_equal(await_revision(a, &other->req, 9,
+			login_share_of(other->req.principal.uid), on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &nobody->req, 9,
+			login_share_of(nobody->req.principal.uid), on_loop), AWAIT_PARKED);
 	await_published(a, 2);
 	assert_int_equal(come_back(w[0]), IAM_OK);
-	assert_int_equal(await_revision(a, &more->req, 9, on_loop), AWAIT_PARKED);
+	assert_int_equal(await_revision(a, &more->req, 9,
+			login_share_of(more->req.principal.uid), on_loop), AWAIT_PARKED);
 	await_published(a, 9);
 	for (unsigned i = 1; i < AWAIT_CALLER_MAX; i++)
 		assert_int_equal(come_back(w[i]), IAM_OK);
@@ -219,7 +235,8 @@ static void none_is_missed_while_others_publish(void **state)
 	for (int64_t r = 1; r <= p.last; r++) {
 		struct waiting *w = waiting_new();
 
-		switch (await_revision(p.await, &w->req, r, on_loop)) {
+		switch (await_revision(p.await, &w->req, r,
+			login_share_of(w->req.principal.uid), on_loop)) {
 		case AWAIT_REACHED:
 			free(w);
 			break;
