@@ -41,6 +41,8 @@ def tree(root):
         names[:] = sorted(n for n in names if not SKIP.search(n))
         for name in sorted(files):
             path = os.path.join(folder, name)
+            if name == ".git":  # of a work tree, where it is a file
+                continue
             with open(path, "rb") as f:
                 data = f.read()
             if b"\0" not in data:
