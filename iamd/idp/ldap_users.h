@@ -1,0 +1,38 @@
+/*
+ * ldap_users - people in a directory: found by name, their password tried, all of them listed.
+ *
+ * Blocking, with deadlines: NET lane or the synchronisation's thread only.
+ */
+#ifndef IDP_LDAP_USERS_H
+#define IDP_LDAP_USERS_H
+
+#include "iamd/idp/ldap_pool.h"
+
+/*
+ * Looks the name up (search rule, or the DN template read by its DN) without a password. Two entries
+ * for one name are IDP_UNKNOWN_USER with that text. Results: ACCEPTED (found), UNKNOWN_USER, UNAVAILABLE.
+ */
+enum idp_result ldap_user_find(struct ldap_pool *p, const struct ldap_settings *s, struct str name,
+	struct arena *a, int64_t deadline_ms, struct identity *ret, struct ldap_fault *fault);
+
+/*
+ * The whole login: find, bind as the entry, judge the answer. With a DN template the entry is read
+ * after the bind, by that user if the lookup account may not. *ret is filled with ACCEPTED only.
+ * *ret_text: for audit and for "test configuration", a constant.
+ */
+enum idp_result ldap_user_verify(struct ldap_pool *p, const struct ldap_settings *s, struct str name,
+	struct str password, struct arena *a, int64_t deadline_ms, struct identity *ret,
+	const char **ret_text, struct ldap_fault *fault);
+
+/* Fills an identity from an entry. False: it has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
+bool ldap_user_from_entry(const struct ldap_settings *s, const struct ldap_kind *kind,
+	struct ldap_entry *e, struct arena *a, struct identity *ret);
+/* The attributes that needs; NULL-terminated, in the arena. NULL: no memory. */
+const char *const *ldap_user_attributes(const struct ldap_settings *s, struct arena *a);
+
+/* Every user of the search rule, in pages; return false to stop. `since`: only entries changed since (absent: all). */
+typedef bool ldap_user_fn(const struct identity *who, void *ctx);
+bool ldap_users_each(struct ldap_conn *c, const struct ldap_settings *s, const struct ldap_kind *kind,
+	struct str filter, int64_t until_ms, ldap_user_fn *each, void *ctx, struct ldap_fault *fault);
+
+#endif
