@@ -375,7 +375,8 @@ void db_bind_blob(struct db_stmt *st, const void *bytes, size_t size)
 {
 	bind(st, 'b',
 		&(struct db_value){
-			.kind = DB_VALUE_BLOB, .bytes = {.ptr = bytes, .len = size}});
+			.kind = bytes == NULL ? DB_VALUE_NULL : DB_VALUE_BLOB,
+			.bytes = {.ptr = bytes, .len = size}});
 }
 
 enum db_step db_step(struct db_stmt *st)

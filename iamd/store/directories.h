@@ -18,8 +18,15 @@ struct directory_row {
 typedef bool directory_row_fn(const struct directory_row *row, void *ctx);
 
 MUST_CHECK enum iam_err store_directory_each(struct db *db, directory_row_fn *row, void *ctx); /* by id */
-MUST_CHECK enum iam_err store_directory_put(struct db *w, const struct directory_row *row);    /* new or replaced */
-/* Its accounts stay, and cannot log in. The bindings stay too: the directory may come back. Errors: IAM_NO_DIRECTORY. */
+/*
+ * New or replaced. Where its synchronisation stood is forgotten (the report stays), so that the next
+ * one reads everything.
+ */
+MUST_CHECK enum iam_err store_directory_put(struct db *w, const struct directory_row *row);
+/*
+ * Its accounts stay, and cannot log in. The bindings stay too: the directory may come back; but its
+ * next synchronisation reads everything. Errors: IAM_NO_DIRECTORY.
+ */
 MUST_CHECK enum iam_err store_directory_delete(struct db *w, struct str id);
 
 /* ---- accounts of directories ---- */
@@ -38,11 +45,12 @@ MUST_CHECK enum iam_err store_directory_user_find(struct db *db, struct arena *a
 MUST_CHECK enum iam_err store_directory_user_get(struct db *db, struct arena *a, struct str uid,
 	struct directory_user *ret);
 /*
- * Binds an existing account of type ldap. Errors: IAM_NO_USER; IAM_CANNOT_IMPORT_USER (the account is
+ * Binds an existing account of type ldap; bound to this very entry already, it is as
+ * store_directory_user_update(). Errors: IAM_NO_USER; IAM_CANNOT_IMPORT_USER (the account is
  * of another kind, or bound to another entry, or the entry to another account).
  */
 MUST_CHECK enum iam_err store_directory_user_bind(struct db *w, const struct directory_user *row);
-/* Everything but the key: dn, email, disabled_there, missing_since_ms. */
+/* Everything but the key: dn, email, disabled_there, missing_since_ms. Errors: IAM_NO_USER (no such binding). */
 MUST_CHECK enum iam_err store_directory_user_update(struct db *w, const struct directory_user *row);
 typedef bool directory_user_fn(const struct directory_user *row, const struct user *user, void *ctx);
 /* The accounts of a directory in byte order of subject, behind `after`. */
@@ -58,6 +66,12 @@ struct directory_group {
 	int64_t missing_since_ms;
 	bool partial; /* the import ran out of time: the next synchronisation goes on */
 };
+/* By entry, and by group. Errors: IAM_NO_GROUP (no such binding). */
+MUST_CHECK enum iam_err store_directory_group_find(struct db *db, struct arena *a, struct str directory,
+	struct str subject, struct directory_group *ret);
+MUST_CHECK enum iam_err store_directory_group_get(struct db *db, struct arena *a, struct str gid,
+	struct directory_group *ret);
+/* Binds an existing group, or changes its binding. Errors: IAM_NO_GROUP; IAM_CONFLICT (the entry is another group). */
 MUST_CHECK enum iam_err store_directory_group_put(struct db *w, const struct directory_group *row);
 typedef bool directory_group_fn(const struct directory_group *row, void *ctx);
 MUST_CHECK enum iam_err store_directory_groups(struct db *db, struct str directory, struct str after,
@@ -66,9 +80,11 @@ MUST_CHECK enum iam_err store_directory_groups(struct db *db, struct str directo
 /*
  * Memberships that came from a directory: a member that somebody put in by hand is not taken out by
  * a synchronisation. (gid, uid) as in group_members; nested: (gid, sub_gid).
+ * add: makes the membership and marks it; one that is there already stays as it is, which is fine.
+ * remove: only what is marked (else IAM_NOT_IN_GROUP). Errors: IAM_NO_GROUP, IAM_NO_USER as in store.h.
  */
-MUST_CHECK enum iam_err store_directory_member_add(struct db *w, struct str gid, struct str uid);    /* membership too, if it is not there */
-MUST_CHECK enum iam_err store_directory_member_remove(struct db *w, struct str gid, struct str uid); /* with the membership */
+MUST_CHECK enum iam_err store_directory_member_add(struct db *w, struct str gid, struct str uid);
+MUST_CHECK enum iam_err store_directory_member_remove(struct db *w, struct str gid, struct str uid);
 MUST_CHECK enum iam_err store_directory_members(struct db *db, struct str gid, struct str after,
 	int64_t limit, bool (*row)(struct str uid, void *ctx), void *ctx);
 MUST_CHECK enum iam_err store_directory_subgroup_add(struct db *w, struct str gid, struct str sub);

@@ -72,6 +72,9 @@ struct acl_sink {
 /* Columns are USER_COLUMNS, GROUP_COLUMNS; rid, description. The sink is one of the above. */
 store_rows_fn store_user_rows, store_group_rows, store_acl_rows;
 
+/* The user in the columns USER_COLUMNS from `first` on; strings are the statement's. */
+void store_user_row(const struct db_stmt *st, int first, struct user *ret_user);
+
 enum iam_action store_col_action(const struct db_stmt *st, int column);
 
 /* Copies *s into the arena; an absent string stays absent. False when there is no memory. */

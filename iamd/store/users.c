@@ -53,23 +53,23 @@ enum user_column {
 	COL_RAISED
 };
 
-static void user_row(const struct db_stmt *st, struct user *ret_user)
+void store_user_row(const struct db_stmt *st, int first, struct user *ret_user)
 {
 	struct user u = {
-		.uid = db_col_str(st, COL_UID),
-		.description = db_col_str(st, COL_DESCRIPTION),
+		.uid = db_col_str(st, first + COL_UID),
+		.description = db_col_str(st, first + COL_DESCRIPTION),
 		.provider_type = PROVIDER_INTERNAL,
-		.provider_id = db_col_str(st, COL_PROVIDER_ID),
-		.password_hash = db_col_str(st, COL_PASSWORD_HASH),
-		.public_key = db_col_str(st, COL_PUBLIC_KEY),
-		.enabled = db_col_bool(st, COL_ENABLED),
-		.gen = db_col_i64(st, COL_GEN),
-		.created_at_ms = db_col_i64(st, COL_CREATED_AT_MS),
-		.last_login_ms = db_col_i64(st, COL_LAST_LOGIN_MS),
-		.raised = db_col_bool(st, COL_RAISED),
+		.provider_id = db_col_str(st, first + COL_PROVIDER_ID),
+		.password_hash = db_col_str(st, first + COL_PASSWORD_HASH),
+		.public_key = db_col_str(st, first + COL_PUBLIC_KEY),
+		.enabled = db_col_bool(st, first + COL_ENABLED),
+		.gen = db_col_i64(st, first + COL_GEN),
+		.created_at_ms = db_col_i64(st, first + COL_CREATED_AT_MS),
+		.last_login_ms = db_col_i64(st, first + COL_LAST_LOGIN_MS),
+		.raised = db_col_bool(st, first + COL_RAISED),
 	};
-	bool known =
-		provider_type_parse(db_col_str(st, COL_PROVIDER_TYPE), &u.provider_type);
+	bool known = provider_type_parse(
+		db_col_str(st, first + COL_PROVIDER_TYPE), &u.provider_type);
 
 	assert(known); /* the table's CHECK */
 	(void)known;
@@ -83,7 +83,7 @@ enum iam_err store_user_rows(struct db_stmt *st, void *sink, struct store_told *
 	while (db_step(st) == DB_ROW) {
 		struct user user;
 
-		user_row(st, &user);
+		store_user_row(st, 0, &user);
 		told->n++;
 		if (!to->row(&user, to->ctx)) {
 			told->stopped = true;
@@ -110,7 +110,7 @@ enum iam_err store_user_get(struct db *db, struct arena *a, struct str uid,
 	db_bind_str(st, uid);
 	if (db_step(st) != DB_ROW)
 		return db_result(st, IAM_NO_USER);
-	user_row(st, &user);
+	store_user_row(st, 0, &user);
 	if (!store_keep(a, &user.uid) || !store_keep(a, &user.description) ||
 		!store_keep(a, &user.provider_id) ||
 		!store_keep(a, &user.password_hash) || !store_keep(a, &user.public_key))

@@ -152,6 +152,16 @@ static inline enum iam_err group_add(struct fixture *f, const char *gid)
 			.provider_type = PROVIDER_INTERNAL});
 }
 
+/* Schema files of this build. */
+static inline unsigned n_migrations(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < embedded_file_count; i++)
+		n += strncmp(embedded_files[i].name, "sqlite/", 7) == 0 ? 1 : 0;
+	return n;
+}
+
 /* The last row of the change set. */
 static inline const struct change *last_change(struct fixture *f)
 {
@@ -203,7 +213,9 @@ static inline uint64_t eyes_digest(const struct fixture *f)
 {
 	static const char *const tables[] = {"users", "deleted_users", "groups",
 		"group_members", "group_nesting", "acls", "user_grants", "group_grants",
-		"revocations", "audit", "counters", "meta", "migrations"};
+		"revocations", "audit", "counters", "meta", "migrations", "directories",
+		"directory_users", "directory_groups", "directory_members",
+		"directory_subgroups", "directory_sync"};
 	sqlite3 *db = eyes_open(f);
 	crypto_generichash_state h;
 	unsigned char out[16];

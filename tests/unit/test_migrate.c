@@ -6,7 +6,7 @@
 		.name = (name_), .data = {.ptr = (text_), .len = sizeof(text_) - 1 } \
 	}
 
-/* The first file of this build, and what tests put behind it. */
+/* The files of this build, and what tests put behind them. */
 struct files {
 	struct embedded_file rows[8];
 	unsigned n;
@@ -23,15 +23,13 @@ static struct files build_files(void)
 	return files;
 }
 
-static unsigned n_migrations(void)
+/* One more than the build has, with that number in its name. */
+static struct embedded_file next_file(const char *text)
 {
-	unsigned n = 0;
+	static char name[64];
 
-	for (unsigned i = 0; i < embedded_file_count; i++) {
-		if (strncmp(embedded_files[i].name, "sqlite/", 7) == 0)
-			n++;
-	}
-	return n;
+	(void)snprintf(name, sizeof(name), "sqlite/%04u_b.sql", n_migrations() + 1);
+	return (struct embedded_file){.name = name, .data = str_c(text)};
 }
 
 static enum iam_err migrate(struct fixture *f, const struct files *files,
@@ -55,16 +53,16 @@ static void files_are_applied_once_in_order(void **state)
 	fixture_folder(&f);
 	assert_ok(migrate(&f, &files, NULL));
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), n_migrations());
-	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql",
-		"CREATE TABLE b (x INT);");
+	files.rows[files.n++] = next_file("CREATE TABLE b (x INT);");
 	files.rows[files.n++] =
-		(struct embedded_file)SQL_FILE("postgres/0003_no.sql", "nonsense");
+		(struct embedded_file)SQL_FILE("postgres/0009_no.sql", "nonsense");
 	files.rows[files.n++] =
 		(struct embedded_file)SQL_FILE("sqlite/notes.txt", "nonsense");
 	assert_ok(migrate(&f, &files, NULL));
 	assert_ok(migrate(&f, &files, NULL));
-	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"), 2);
-	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), 2);
+	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM migrations"),
+		n_migrations() + 1);
+	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), n_migrations() + 1);
 	assert_int_equal(eyes_i64(&f, "SELECT count(*) FROM b"), 0);
 	fixture_done(&f);
 }
@@ -77,11 +75,10 @@ static void a_file_that_fails_leaves_the_schema_before_it(void **state)
 
 	(void)state;
 	fixture_folder(&f);
-	files.rows[files.n++] = (struct embedded_file)SQL_FILE("sqlite/0002_b.sql",
-		"CREATE TABLE b (x INT); INSERT INTO users VALUES (1);");
+	files.rows[files.n++] = next_file("CREATE TABLE b (x INT); INSERT INTO users VALUES (1);");
 	assert_err(migrate(&f, &files, &err), IAM_STORE);
-	assert_non_null(strstr(err.text, "0002_b.sql"));
-	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), 1);
+	assert_non_null(strstr(err.text, "_b.sql"));
+	assert_int_equal(eyes_i64(&f, "PRAGMA user_version"), n_migrations());
 	assert_int_equal(eyes_i64(&f,
 				 "SELECT count(*) FROM sqlite_schema WHERE name = 'b'"),
 		0);
@@ -123,8 +120,8 @@ static void newer_inconsistent_and_foreign_databases_are_refused(void **state)
 	} cases[] = {
 		{"PRAGMA user_version = 99", "made by a newer iamd"},
 		{"DELETE FROM migrations", "lists 0 migrations"},
-		{"UPDATE migrations SET number = 7", "list of migrations"},
-		{"UPDATE migrations SET sha256 = zeroblob(32)", "another text"},
+		{"UPDATE migrations SET number = number + 7", "list of migrations"},
+		{"UPDATE migrations SET sha256 = zeroblob(32) WHERE number = 2", "another text"},
 		{"PRAGMA application_id = 1", "belongs to another program"},
 		{"PRAGMA application_id = 0", "belongs to another program"},
 	};

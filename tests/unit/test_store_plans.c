@@ -17,6 +17,7 @@ static const struct {
 	{STMT_USER_GRANT_LIST, "SCAN user_grants"},
 	{STMT_GROUP_GRANT_LIST, "SCAN group_grants"},
 	{STMT_REVOCATION_LIST, "SCAN revocations"},
+	{STMT_DIRECTORY_LIST, "SCAN directories"}, /* 32 at most */
 	{STMT_AUDIT_TRIM_DENIED, "SCAN audit USING INDEX audit_denied"},
 	/* the search index; at most 1000 rows are sorted */
 	{STMT_SEARCH_USER_COUNT, "SCAN user_search VIRTUAL TABLE INDEX 0:M"},
@@ -101,6 +102,11 @@ static void plans_are_the_same_with_and_without_statistics(void **state)
 		"INSERT INTO group_nesting SELECT 'g2', printf('g%d', i) FROM n WHERE i > 2",
 		"INSERT INTO user_grants SELECT printf('u%d', i), 'r1', 4 FROM n",
 		"INSERT INTO group_grants SELECT 'g1', printf('r%d', i), 4 FROM n WHERE i < 9",
+		("INSERT INTO directory_users SELECT printf('u%d', i), 'd', printf('s%d', i), '', '', 0, 0"
+		 " FROM n"),
+		"INSERT INTO directory_groups SELECT printf('g%d', i), 'd', printf('s%d', i), '', 0, 0 FROM n",
+		"INSERT INTO directory_members SELECT gid, uid FROM group_members LIMIT 2000",
+		"INSERT INTO directory_subgroups SELECT gid, sub_gid FROM group_nesting LIMIT 2000",
 	};
 	struct fixture f;
 

@@ -1,4 +1,5 @@
 /* test_store_steps - a change of any kind whose n-th step fails leaves nothing behind. */
+#include "iamd/store/directories.h"
 #include "tests/unit/store_fixture.h"
 
 static enum iam_err job_add(struct fixture *f)
@@ -103,6 +104,52 @@ static enum iam_err job_audit(struct fixture *f)
 		&(struct audit_row){.at_us = 1, .action = STR("x"), .actor = STR("y")});
 }
 
+static enum iam_err job_directory(struct fixture *f)
+{
+	return store_directory_put(f->w,
+		&(struct directory_row){.id = STR("d"), .config = STR("{}")});
+}
+
+static enum iam_err job_directory_delete(struct fixture *f)
+{
+	return store_directory_delete(f->w, STR("gone"));
+}
+
+static enum iam_err job_bind(struct fixture *f)
+{
+	return store_directory_user_bind(f->w,
+		&(struct directory_user){
+			.uid = STR("far"), .directory = STR("d"), .subject = STR("1")});
+}
+
+static enum iam_err job_bind_group(struct fixture *f)
+{
+	return store_directory_group_put(f->w,
+		&(struct directory_group){
+			.gid = STR("g"), .directory = STR("d"), .subject = STR("2")});
+}
+
+static enum iam_err job_directory_member(struct fixture *f)
+{
+	return store_directory_member_add(f->w, STR("other"), STR("far"));
+}
+
+static enum iam_err job_directory_leave(struct fixture *f)
+{
+	return store_directory_member_remove(f->w, STR("other"), STR("far"));
+}
+
+static enum iam_err job_directory_nest(struct fixture *f)
+{
+	return store_directory_subgroup_add(f->w, STR("other"), STR("g"));
+}
+
+static enum iam_err job_directory_sync(struct fixture *f)
+{
+	return store_directory_sync_put(f->w, STR("d"),
+		&(struct directory_sync){.cookie = STR("c")});
+}
+
 /* One of each kind of change. */
 static const struct {
 	const char *name;
@@ -128,6 +175,14 @@ static const struct {
 	{"ungrant-all", job_ungrant_all},
 	{"revoke", job_revoke},
 	{"audit", job_audit},
+	{"directory", job_directory},
+	{"directory-delete", job_directory_delete},
+	{"bind", job_bind},
+	{"bind-group", job_bind_group},
+	{"directory-member", job_directory_member},
+	{"directory-leave", job_directory_leave},
+	{"directory-nest", job_directory_nest},
+	{"directory-sync", job_directory_sync},
 };
 
 static void fill(struct fixture *f)
@@ -148,6 +203,10 @@ static void fill(struct fixture *f)
 		assert_ok(store_grant_add(f->w, STR("r"), IAM_SUBJECT_USER, STR("old"),
 			a));
 	}
+	assert_ok(store_user_add(f->w,
+		&(struct user){.uid = STR("far"), .provider_type = PROVIDER_LDAP}));
+	assert_ok(store_directory_put(f->w,
+		&(struct directory_row){.id = STR("gone"), .config = STR("{}")}));
 	tx_commit(f);
 }
 
