@@ -16,6 +16,12 @@
 
 struct ldap_conn;
 
+/*
+ * Keeps libldap from reading configuration files and variables of its own. To be called once before
+ * threads are started (it sets an environment variable); the first connection makes up for it.
+ */
+void ldap_conn_start(void);
+
 enum ldap_state {
 	LDAP_STATE_OK,
 	LDAP_STATE_CODE,        /* the server answered with a result code other than success */
@@ -47,6 +53,12 @@ void ldap_conn_open(const struct ldap_settings *s, unsigned server, int64_t dead
 	struct ldap_conn **ret, struct ldap_fault *fault);
 void ldap_conn_close(struct ldap_conn *c); /* NULL is fine */
 bool ldap_conn_is_tls(const struct ldap_conn *c);
+unsigned ldap_conn_server(const struct ldap_conn *c);
+/*
+ * Has nothing come that nobody asked for? Of a connection between operations: one that the server has
+ * closed, or on which it said good-bye, is not quiet. Costs no round trip.
+ */
+bool ldap_conn_is_quiet(const struct ldap_conn *c);
 
 /*
  * Simple bind, with the password policy control where `policy`. An empty password is refused here,

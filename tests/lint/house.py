@@ -10,7 +10,7 @@ LAYERS = [(r"include/iam/|libacl/", 0), (r"iamd/(embedded\.h|config\.def)$", 0),
 STRANGERS = [("iamd/idp/", "iamd/store/"), ("iamd/store/", "iamd/idp/")]
 # Third-party headers and the only files that may include them.
 SOLE = [(r"microhttpd\.h", r"iamd/http/server\.c"), (r"sqlite3\.h", r"iamd/store/db_sqlite\.c"),
-        (r"libpq-fe\.h", r"iamd/store/db_pg\.c"), (r"ldap\.h", r"iamd/idp/ldap_conn\.c"),
+        (r"libpq-fe\.h", r"iamd/store/db_pg\.c"), (r"(open)?ldap\.h", r"iamd/idp/ldap_conn(_search\.c|_inner\.h|\.c)"),
         (r"gnutls/.*", r"iamd/http/tls\.c"), (r"curl/curl\.h", r"iamd/sys/https\.c|tools/iamctl/client\.c"),
         (r"crypt\.h", r"iamd/authn/password\.c"), (r"yaml\.h", r"tools/iamctl/decl\.c"),
         (r"jwt\.h", r"iamd/authn/jwt_mint\.c"), (r"openssl/.*", r"iamd/authn/(jose\w*|keyring)\.c"),
