@@ -18,6 +18,7 @@
 #include "iamd/api/routes.h"
 #include "iamd/app.h"
 #include "iamd/authn/password.h"
+#include "iamd/idp/ldap_conn.h"
 #include "iamd/sys/secret.h"
 #include "iamd/sys/thread.h"
 
@@ -267,6 +268,7 @@ int main(int argc, char **argv)
 	 */
 	(void)mallopt(M_ARENA_MAX, 16); /* NOLINT(concurrency-mt-unsafe): alone yet */
 	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10); /* NOLINT(concurrency-mt-unsafe) */
+	ldap_conn_start();
 	e = secret_init(&err);
 	if (e == IAM_OK)
 		e = keyring_init(&err);

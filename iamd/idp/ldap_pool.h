@@ -27,8 +27,9 @@ struct ldap_pool *ldap_pool_new(const struct ldap_settings *s);
 void ldap_pool_free(struct ldap_pool *p); /* nobody has a connection of it; NULL is fine */
 
 /*
- * A connection, kept or new; fail-over included. A kept one may have died unseen: *ret_kept tells, and
- * the caller whose first operation on it fails with UNREACHABLE takes another (ldap_pool_again()).
+ * A connection, kept or new; fail-over included. A kept one may have died unseen (those that the
+ * server has closed are not handed out): *ret_kept tells, and the caller whose first operation on it
+ * fails with UNREACHABLE gives it back with that fault and takes another, which is a new one then.
  * NULL with a fault: none to be had by the deadline, or the lookup account was refused (LDAP_STATE_CODE).
  */
 struct ldap_conn *ldap_pool_take(struct ldap_pool *p, enum ldap_use use, int64_t deadline_ms,
