@@ -161,85 +161,36 @@ enum iam_err store_grants_remove(struct db *w, struct str rid, enum iam_subject 
 
 /* ---- listings ---- */
 
-/* Reads the row a statement stands on; `key` is whose rows they are. */
-typedef struct grant_row grant_read_fn(const struct db_stmt *st, struct str key);
-
-/* Tells the rows of a statement with one id; *stopped is set when row() wants no more. */
-static enum iam_err list(struct db *db, enum stmt_id id, struct str key,
-	grant_read_fn *read, grant_row_fn *row, void *ctx, bool *stopped)
+static enum iam_err list(struct db *db, enum iam_subject kind, struct str id,
+	struct str after, grant_row_fn *row, void *ctx)
 {
-	DB_STMT_AUTO struct db_stmt *st = db_use(db, id);
+	DB_STMT_AUTO struct db_stmt *st =
+		db_use(db, of_kind(kind, STMT_USER_PERMISSIONS, STMT_GROUP_PERMISSIONS));
 
-	db_bind_str(st, key);
+	db_bind_str(st, id);
+	db_bind_str(st, store_or_empty(after));
 	while (db_step(st) == DB_ROW) {
-		struct grant_row grant = read(st, key);
+		struct grant_row grant = {.rid = db_col_str(st, 0),
+			.description = db_col_str(st, 1),
+			.action = store_col_action(st, 2)};
 
-		if (!row(&grant, ctx)) {
-			*stopped = true;
+		*(kind == IAM_SUBJECT_USER ? &grant.uid : &grant.gid) = id;
+		if (!row(&grant, ctx))
 			return IAM_OK;
-		}
 	}
 	return db_result(st, IAM_OK);
 }
 
-static struct grant_row read_of_user(const struct db_stmt *st, struct str uid)
-{
-	(void)uid;
-	return (struct grant_row){.rid = db_col_str(st, 0),
-		.description = db_col_str(st, 1),
-		.action = store_col_action(st, 2)};
-}
-
-static struct grant_row read_through_group(const struct db_stmt *st, struct str uid)
-{
-	(void)uid;
-	return (struct grant_row){.rid = db_col_str(st, 0),
-		.description = db_col_str(st, 1),
-		.gid = db_col_str(st, 2),
-		.action = store_col_action(st, 3)};
-}
-
-static struct grant_row read_of_group(const struct db_stmt *st, struct str gid)
-{
-	return (struct grant_row){.rid = db_col_str(st, 0),
-		.description = db_col_str(st, 1),
-		.gid = gid,
-		.action = store_col_action(st, 2)};
-}
-
-static enum iam_err user_permissions(struct db *db, enum stmt_id through_groups,
-	struct str uid, grant_row_fn *row, void *ctx)
-{
-	bool stopped = false;
-	enum iam_err e = db_view_begin(db);
-
-	if (e != IAM_OK)
-		return e;
-	e = list(db, STMT_USER_PERMISSIONS_DIRECT, uid, read_of_user, row, ctx, &stopped);
-	if (e == IAM_OK && !stopped)
-		e = list(db, through_groups, uid, read_through_group, row, ctx, &stopped);
-	db_view_end(db);
-	return e;
-}
-
-enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row,
-	void *ctx)
-{
-	return user_permissions(db, STMT_USER_PERMISSIONS_GROUPS, uid, row, ctx);
-}
-
-enum iam_err store_user_permissions_effective(struct db *db, struct str uid,
+enum iam_err store_user_permissions(struct db *db, struct str uid, struct str after,
 	grant_row_fn *row, void *ctx)
 {
-	return user_permissions(db, STMT_USER_PERMISSIONS_EFFECTIVE, uid, row, ctx);
+	return list(db, IAM_SUBJECT_USER, uid, after, row, ctx);
 }
 
-enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row,
-	void *ctx)
+enum iam_err store_group_permissions(struct db *db, struct str gid, struct str after,
+	grant_row_fn *row, void *ctx)
 {
-	bool stopped = false;
-
-	return list(db, STMT_GROUP_PERMISSIONS, gid, read_of_group, row, ctx, &stopped);
+	return list(db, IAM_SUBJECT_GROUP, gid, after, row, ctx);
 }
 
 enum iam_err store_acl_permissions(struct db *db, struct str rid, enum iam_subject kind,

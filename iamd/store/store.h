@@ -202,16 +202,15 @@ struct grant_row {
 	struct str rid;
 	struct str description; /* the ACL's; absent in the listing of one ACL */
 	struct str gid;         /* absent: a user's */
-	struct str uid;         /* absent: a group's; not set in a user's own listing */
+	struct str uid;         /* absent: a group's */
 	enum iam_action action;
 };
 typedef bool grant_row_fn(const struct grant_row *row, void *ctx);
-/* Ordered by (gid absent first, gid,) rid, action; direct grants and those of the user's own groups. */
-MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
-/* The same with the grants of all effective groups. */
-MUST_CHECK enum iam_err store_user_permissions_effective(struct db *db, struct str uid, grant_row_fn *row, void *ctx);
-/* The group's own, by rid, action. */
-MUST_CHECK enum iam_err store_group_permissions(struct db *db, struct str gid, grant_row_fn *row, void *ctx);
+/* A user's direct grants, or a group's own, by rid and action; behind the rid `after` (absent: all). */
+MUST_CHECK enum iam_err store_user_permissions(struct db *db, struct str uid, struct str after,
+	grant_row_fn *row, void *ctx);
+MUST_CHECK enum iam_err store_group_permissions(struct db *db, struct str gid, struct str after,
+	grant_row_fn *row, void *ctx);
 /* Those of users, or of groups, on one ACL, by id and action; behind the id `after` (absent: all). */
 MUST_CHECK enum iam_err store_acl_permissions(struct db *db, struct str rid, enum iam_subject kind,
 	struct str after, grant_row_fn *row, void *ctx);

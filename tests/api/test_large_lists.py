@@ -9,6 +9,7 @@ import iamd
 import wire
 
 COUNT = 4000
+GROUPS = 600
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,19 @@ def crowd(tmp_path_factory):
             password_hash, NULL, 1, 1000 + i, 0, created_at_ms, 0 FROM n, users WHERE uid = 'template'""", COUNT)
     daemon.sql("INSERT INTO user_grants (uid, rid, action) SELECT uid, 'app:x/y', a.column1 FROM users, (VALUES (1), (4)) a")
     daemon.sql("INSERT INTO group_grants (gid, rid, action) VALUES ('superusers', 'app:x/y', 0)")
+    # One user with many grants, and with many groups of which one has many grants, too.
+    daemon.sql("""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+        INSERT INTO acls (id, rid, rid_folded, description, description_folded)
+        SELECT 1000 + i, printf('many:%05d', i), printf('many:%05d', i), 'Number ' || i, 'number' FROM n""", COUNT)
+    daemon.sql("INSERT INTO user_grants (uid, rid, action) SELECT 'template', rid, 1 FROM acls WHERE rid LIKE 'many:%'")
+    daemon.sql("""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+        INSERT INTO groups (id, gid, description, description_folded, provider_type)
+        SELECT 1000 + i, printf('g-%04d', i), '', '', 'internal' FROM n""", GROUPS)
+    daemon.sql("INSERT INTO group_members (gid, uid) SELECT gid, 'template' FROM groups WHERE gid LIKE 'g-%'")
+    daemon.sql("INSERT INTO group_nesting (gid, sub_gid) VALUES ('superusers', 'g-0001')")
+    daemon.sql("""INSERT INTO group_grants (gid, rid, action) SELECT 'g-0300', rid, a.column1 FROM acls, (VALUES (0), (2)) a
+        WHERE rid LIKE 'many:%'""")
+    daemon.sql("INSERT INTO group_grants (gid, rid, action) VALUES ('g-0599', 'many:00007', 3)")
     daemon.sql("UPDATE counters SET value = 100000 WHERE name = 'gen'")
     daemon.start()
     yield daemon
@@ -55,6 +69,40 @@ def test_whom_a_resource_is_granted_to_is_whole_and_pretty(reader):
         "groups": [{"gid": "superusers", "groupurl": "/acs/api/v1/groups/superusers",
                     "actions": [{"name": "create", "url": f"{url}/groups/superusers/create"}]}]}
     assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def entry(i, actions, subject, **more):
+    url = f"/acs/api/v1/acls/many:{i:05}"
+    return {"rid": f"many:{i:05}", **{k: v for k, v in more.items() if k == "gid"}, "description": f"Number {i}", "aclurl": url,
+            **{k: v for k, v in more.items() if k != "gid"},
+            "actions": [{"name": a, "url": f"{url}/{subject}/{a}"} for a in actions]}
+
+
+def through(gid, i, actions):
+    return entry(i, actions, f"groups/{gid}", gid=gid, membershipurl=f"/acs/api/v1/groups/{gid}/users/template")
+
+
+@pytest.mark.parametrize("effective", [False, True])
+def test_what_a_user_is_granted_is_whole_and_pretty(reader, effective):
+    answer = reader.get("/users/template/permissions" + ("?effective=true" if effective else ""))
+    groups = [through("g-0300", i, ("create", "update")) for i in range(1, COUNT + 1)] + [through("g-0599", 7, ("delete",))]
+    if effective:
+        top = answer.json()["groups"][-2:]
+        assert [(g["gid"], g["rid"]) for g in top] == [("superusers", "app:x/y"), ("superusers", "dcos:superuser")]
+        groups += top
+    assert answer.json() == {"groups": groups, "direct": [
+        {"rid": "app:x/y", "description": "Everybody's", "aclurl": "/acs/api/v1/acls/app:x%252Fy", "actions": [
+            {"name": a, "url": f"/acs/api/v1/acls/app:x%252Fy/users/template/{a}"} for a in ("read", "full")]},
+        *(entry(i, ("read",), "users/template") for i in range(1, COUNT + 1))]}
+    assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
+    assert answer.header("cache-control") == "private, max-age=5"
+
+
+def test_what_a_group_is_granted_is_whole_and_pretty(reader):
+    answer = reader.get("/groups/g-0300/permissions")
+    assert answer.json() == {"array": [entry(i, ("create", "update"), "groups/g-0300") for i in range(1, COUNT + 1)]}
+    assert answer.body == (json.dumps(answer.json(), indent=2, ensure_ascii=False) + "\n").encode()
+    assert reader.get("/groups/g-0001/permissions").json() == {"array": []}
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

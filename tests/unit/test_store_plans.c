@@ -31,9 +31,6 @@ static const struct {
 	{STMT_SEARCH_ACL_COUNT, "SCAN acl_search VIRTUAL TABLE INDEX 0:M"},
 	{STMT_SEARCH_ACL_FEW, "SCAN acl_search VIRTUAL TABLE INDEX 0:M"},
 	{STMT_SEARCH_ACL_FEW, "USE TEMP B-TREE FOR ORDER BY"},
-	/* the grants of each group for themselves */
-	{STMT_USER_PERMISSIONS_EFFECTIVE, "USE TEMP B-TREE FOR ORDER BY"},
-	{STMT_USER_PERMISSIONS_GROUPS, "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"},
 };
 
 static bool starts(const char *text, const char *with)

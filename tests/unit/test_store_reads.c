@@ -112,13 +112,13 @@ static enum iam_err groups_of_user(struct fixture *f, struct db *db, int *n)
 static enum iam_err permissions_of_user(struct fixture *f, struct db *db, int *n)
 {
 	(void)f;
-	return store_user_permissions(db, STR("u"), count_grant, n);
+	return store_user_permissions(db, STR("u"), STR_NONE, count_grant, n);
 }
 
 static enum iam_err permissions_of_group(struct fixture *f, struct db *db, int *n)
 {
 	(void)f;
-	return store_group_permissions(db, STR("b"), count_grant, n);
+	return store_group_permissions(db, STR("b"), STR_NONE, count_grant, n);
 }
 
 static enum iam_err actions(struct fixture *f, struct db *db, int *n)
@@ -159,7 +159,7 @@ static const struct {
 	{"effective members", members_effective, 2},
 	{"subgroups", subgroups, 1},
 	{"groups of a user", groups_of_user, 2},
-	{"permissions of a user", permissions_of_user, 2},
+	{"permissions of a user", permissions_of_user, 1},
 	{"permissions of a group", permissions_of_group, 1},
 	{"actions", actions, 1},
 	{"model", model, 1},
