@@ -5,6 +5,7 @@ import signal
 import pytest
 
 import directories
+import hostile_ldap
 import iamd
 
 
@@ -76,6 +77,20 @@ def proxy():
     yield make
     for relay in made:
         relay.close()
+
+
+@pytest.fixture
+def hostile():
+    """Makes servers that misbehave: hostile("reset", at="search", entries=…); see hostile_ldap."""
+    made = []
+
+    def make(*args, **knobs):
+        made.append(hostile_ldap.Hostile(*args, **knobs))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
 
 
 @pytest.fixture
