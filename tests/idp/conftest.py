@@ -25,19 +25,19 @@ def ca():
 def one_a_session(kind):
     @pytest.fixture(scope="session", name=kind.kind())
     def fixture(ca):
-        made = started(kind, ca)
+        made = started(kind, ca, kept=True)
         yield made
         made.close()
     return fixture
 
 
-def started(kind, ca, *options):
+def started(kind, ca, *options, kept=False):
     why = kind.missing()
     if why:
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
-    made = kind(ca, *options)
+    made = kind(ca, *options, kept=kept)
     try:
         return made.start()
     except BaseException:

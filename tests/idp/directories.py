@@ -20,6 +20,8 @@ import tcp_proxy  # noqa: E402
 Proxy = tcp_proxy.Proxy
 START_SECONDS = 180  # a machine that does something else as well
 ANSWER_SECONDS = 20
+# A folder where the shared directories go on running from one run of tests to the next.
+KEPT = os.environ.get("IAMD_TEST_DIRECTORIES")
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
 
 
@@ -50,7 +52,7 @@ class Certificates:
     """What ca.sh makes. ca and other_ca are paths; pem(name) is a text, client's with its key."""
 
     def __init__(self):
-        self.folder = reachable_folder("pki")
+        self.folder = pathlib.Path(KEPT, "pki") if KEPT else reachable_folder("pki")
         made = run("sh", COMPONENTS / "ca.sh", self.folder, timeout=START_SECONDS)
         assert made.returncode == 0, made.stderr
         self.ca = self.folder / "ca.crt"
@@ -75,7 +77,8 @@ class Certificates:
         return self.key(name).read_text() + self.certificate(name).read_text()
 
     def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not KEPT:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Bound:
@@ -100,10 +103,11 @@ class Directory:
     other_ports = ("--tls-port",)
     login, classes = "uid", "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))"
 
-    def __init__(self, certificates, *options):
+    def __init__(self, certificates, *options, kept=False):
         self.certificates = certificates
         self.options = options
-        self.folder = reachable_folder(self.kind())
+        self.kept = bool(kept and KEPT)
+        self.folder = pathlib.Path(KEPT, self.kind()) if self.kept else reachable_folder(self.kind())
         self.ports = free_ports(1 + sum(len(o.split()) for o in self.other_ports) + self.other_ports.count("--gc-ports"))
 
     @classmethod
@@ -136,8 +140,9 @@ class Directory:
         assert done.returncode == 0, done.stderr
 
     def close(self):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.kept:
+            self.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- as clients see it
 
