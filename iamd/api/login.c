@@ -56,7 +56,7 @@ static void remember_token(struct req *r)
 	memcpy(facts.uid, l->user.uid.ptr, l->user.uid.len);
 	facts.expires_at_s = l->expires_at_s;
 	jose_digest(l->token, digest);
-	token_cache_put(cache, scope.root->keyset, digest, &facts);
+	token_cache_put(cache, scope.root->keyset, l->token, digest, &facts);
 }
 
 static enum iam_err mint(struct req *r, struct login *l)

@@ -1,8 +1,7 @@
 /*
  * authn - from the bytes a request presents to a principal; see authn.h.
  *
- * The order matters for cost, not for safety: the cheap digest first, then the thread's cache, then
- * the signature. Whether the user is still good is asked of the published root every time.
+ * The order matters for cost, not for safety: first the thread's cache, then the signature. Whether the user is still good is asked of the published root every time.
  */
 #include "iamd/authn/authn.h"
 
@@ -96,17 +95,18 @@ enum iam_err authn_verify(const struct root *root, struct str token, struct aren
 	const struct jose_key *key;
 	struct jose_claims claims;
 	struct token_facts facts;
+	unsigned char digest[JOSE_DIGEST_BYTES];
 	struct str kid;
 	enum iam_err e;
 
 	if (token.ptr == NULL || token.len > JOSE_TOKEN_MAX_BYTES)
 		return IAM_BAD_TOKEN;
-	jose_digest(token, ret_digest);
-	if (cache != NULL && token_cache_get(cache, root->keyset, ret_digest, &facts)) {
+	if (cache != NULL && token_cache_get(cache, root->keyset, token, &facts, digest)) {
 		metrics_count(METRIC_TOKEN_CACHE_HIT, 1);
 		if (is_expired(&facts, now_s))
 			return IAM_TOKEN_EXPIRED;
 		*ret_facts = facts;
+		memcpy(ret_digest, digest, sizeof(digest));
 		return IAM_OK;
 	}
 	metrics_count(METRIC_TOKEN_CACHE_MISS, 1);
@@ -127,8 +127,9 @@ enum iam_err authn_verify(const struct root *root, struct str token, struct aren
 	e = facts_of(&claims, &facts);
 	if (e != IAM_OK)
 		return e;
+	jose_digest(token, ret_digest);
 	if (cache != NULL)
-		token_cache_put(cache, root->keyset, ret_digest, &facts);
+		token_cache_put(cache, root->keyset, token, ret_digest, &facts);
 	*ret_facts = facts;
 	return IAM_OK;
 }

@@ -212,15 +212,16 @@ static void use_token_cache(const struct root *root, unsigned token)
 	struct token_cache *cache = token_cache_mine();
 	unsigned char digest[JOSE_DIGEST_BYTES] = {0};
 	struct token_facts facts = {.uid = "user0", .uid_len = 5, .has_gen = true};
+	struct str text;
 
 	CHECK(cache != NULL);
-	memcpy(digest, &token, sizeof(token));
-	if (token_cache_get(cache, root->keyset, digest, &facts)) {
+	text = (struct str){.ptr = (const char *)&token, .len = sizeof(token)};
+	if (token_cache_get(cache, root->keyset, text, &facts, digest)) {
 		CHECK(facts.gen == (int64_t)(root->keyset * 1000 + token));
 		return;
 	}
 	facts.gen = (int64_t)(root->keyset * 1000 + token);
-	token_cache_put(cache, root->keyset, digest, &facts);
+	token_cache_put(cache, root->keyset, text, digest, &facts);
 }
 
 static void *reader(void *arg)

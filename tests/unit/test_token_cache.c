@@ -14,9 +14,10 @@
 
 #include "iamd/authn/token_cache.h"
 
-static void digest_of(uint64_t n, unsigned char digest[JOSE_DIGEST_BYTES])
+/* Any bytes will do for a token here. */
+static struct str token_of(const uint64_t *n)
 {
-	jose_digest((struct str){.ptr = (const char *)&n, .len = sizeof(n)}, digest);
+	return (struct str){.ptr = (const char *)n, .len = sizeof(*n)};
 }
 
 static struct token_facts facts_of(uint64_t n)
@@ -36,20 +37,22 @@ static void put(struct token_cache *c, uint64_t keyset, uint64_t n)
 	unsigned char digest[JOSE_DIGEST_BYTES];
 	struct token_facts f = facts_of(n);
 
-	digest_of(n, digest);
-	token_cache_put(c, keyset, digest, &f);
+	jose_digest(token_of(&n), digest);
+	token_cache_put(c, keyset, token_of(&n), digest, &f);
 }
 
 static bool has(struct token_cache *c, uint64_t keyset, uint64_t n)
 {
 	unsigned char digest[JOSE_DIGEST_BYTES];
+	unsigned char got_digest[JOSE_DIGEST_BYTES];
 	struct token_facts want = facts_of(n);
 	struct token_facts got;
 
-	digest_of(n, digest);
 	memset(&got, 0, sizeof(got));
-	if (!token_cache_get(c, keyset, digest, &got))
+	if (!token_cache_get(c, keyset, token_of(&n), &got, got_digest))
 		return false;
+	jose_digest(token_of(&n), digest);
+	assert_memory_equal(got_digest, digest, sizeof(digest));
 	assert_int_equal(got.uid_len, want.uid_len);
 	assert_memory_equal(got.uid, want.uid, want.uid_len);
 	assert_int_equal(got.gen, want.gen);
@@ -81,16 +84,37 @@ static void the_last_facts_of_a_token_count(void **state)
 {
 	(void)state;
 	struct token_cache *c = token_cache_mine();
-	unsigned char digest[JOSE_DIGEST_BYTES];
+	unsigned char digest[JOSE_DIGEST_BYTES] = {0};
+	struct str token = STR("a.b.c");
 	struct token_facts f = facts_of(1);
 	struct token_facts got;
 
-	digest_of(1, digest);
-	token_cache_put(c, 11, digest, &f);
+	token_cache_put(c, 11, token, digest, &f);
 	f.gen = 99;
-	token_cache_put(c, 11, digest, &f);
-	assert_true(token_cache_get(c, 11, digest, &got));
+	token_cache_put(c, 11, token, digest, &f);
+	assert_true(token_cache_get(c, 11, token, &got, digest));
 	assert_int_equal(got.gen, 99);
+}
+
+static void every_byte_and_the_length_tell_tokens_apart(void **state)
+{
+	(void)state;
+	struct token_cache *c = token_cache_mine();
+	unsigned char digest[JOSE_DIGEST_BYTES] = {0};
+	struct token_facts f = facts_of(1);
+	struct token_facts got;
+	char text[600];
+	struct str token = {.ptr = text, .len = sizeof(text)};
+
+	memset(text, 'x', sizeof(text));
+	token_cache_put(c, 12, token, digest, &f);
+	for (size_t i = 0; i < sizeof(text); i++) {
+		text[i] = 'y';
+		assert_false(token_cache_get(c, 12, token, &got, digest));
+		text[i] = 'x';
+		assert_false(token_cache_get(c, 12, str_sub(token, 0, i), &got, digest));
+	}
+	assert_true(token_cache_get(c, 12, token, &got, digest));
 }
 
 static void another_key_set_knows_nothing_of_before(void **state)
@@ -108,26 +132,17 @@ static void another_key_set_knows_nothing_of_before(void **state)
 	assert_false(has(c, 20, 5)); /* and going back finds nothing either */
 }
 
-static void digests_that_share_a_chain_are_told_apart(void **state)
+/* As many tokens as chains: by chance every third has to share one. */
+static void tokens_that_share_a_chain_are_told_apart(void **state)
 {
 	(void)state;
 	struct token_cache *c = token_cache_mine();
-	unsigned char digest[JOSE_DIGEST_BYTES] = {0};
-	struct token_facts got;
 
-	for (unsigned i = 0; i < 200; i++) {
-		struct token_facts f = facts_of(i);
-
-		digest[31] = (unsigned char)i;
-		token_cache_put(c, 30, digest, &f);
-	}
-	for (unsigned i = 0; i < 200; i++) {
-		digest[31] = (unsigned char)i;
-		assert_true(token_cache_get(c, 30, digest, &got));
-		assert_int_equal(got.gen, 3 * i);
-	}
-	digest[31] = 200;
-	assert_false(token_cache_get(c, 30, digest, &got));
+	for (uint64_t n = 0; n < TOKEN_CACHE_ENTRIES; n++)
+		put(c, 30, n);
+	for (uint64_t n = 0; n < TOKEN_CACHE_ENTRIES; n++)
+		assert_true(has(c, 30, n));
+	assert_false(has(c, 30, TOKEN_CACHE_ENTRIES));
 }
 
 static void the_full_cache_keeps_what_is_asked_for(void **state)
@@ -203,7 +218,8 @@ int main(void)
 		cmocka_unit_test(what_was_put_in_is_found),
 		cmocka_unit_test(the_last_facts_of_a_token_count),
 		cmocka_unit_test(another_key_set_knows_nothing_of_before),
-		cmocka_unit_test(digests_that_share_a_chain_are_told_apart),
+		cmocka_unit_test(every_byte_and_the_length_tell_tokens_apart),
+		cmocka_unit_test(tokens_that_share_a_chain_are_told_apart),
 		cmocka_unit_test(the_full_cache_keeps_what_is_asked_for),
 		cmocka_unit_test(the_full_cache_holds_exactly_its_limit),
 		cmocka_unit_test(caches_of_threads_are_their_own),
