@@ -14,39 +14,48 @@
 
 #define DECISIONS_RID "iam:decisions"
 
-/* Why not, or "superuser" or "grant"; *ret_allow says which of both kinds it is. */
+/* NULL, or why not. */
 static const char *judge(const struct root *root, struct str uid, struct str rid,
-	struct str action_text, bool *ret_allow)
+	struct str action_text)
 {
 	struct session session;
 	enum iam_action action;
 
-	*ret_allow = false;
 	if (!sessions_find(root, uid, &session))
 		return "unknown-user";
 	if (!session.enabled)
 		return "disabled-user";
 	if (iam_action_parse(action_text, &action) != IAM_OK)
 		return "bad-action";
-	if (iam_check(root->acl, uid, rid, action) == IAM_ALLOW) {
-		*ret_allow = true;
-		return iam_is_superuser(root->acl, uid) ? "superuser" : "grant";
-	}
+	if (iam_check(root->acl, uid, rid, action) == IAM_ALLOW)
+		return NULL;
 	return iam_knows_resource(root->acl, rid) ? "no-grant" : "unknown-resource";
+}
+
+/* Which kind of allow it was costs another look-up, so only who keeps a record of it asks. */
+static void audit(struct req *r, const struct root *root, const struct decision *d,
+	struct decision_event *ev)
+{
+	if (!audit_wants(r, d->allow))
+		return;
+	ev->allow = d->allow;
+	if (!d->allow)
+		ev->reason = str_c(d->reason);
+	else
+		ev->reason = iam_is_superuser(root->acl, ev->uid) ? STR("superuser")
+								  : STR("grant");
+	audit_decision(r, ev);
 }
 
 struct decision decide(struct req *r, const struct root *root, struct str uid,
 	struct str rid, struct str action)
 {
-	struct decision d = {.revision = root->revision};
+	const char *why_not = judge(root, uid, rid, action);
+	struct decision d = {
+		.allow = why_not == NULL, .reason = why_not, .revision = root->revision};
 
-	d.reason = judge(root, uid, rid, action, &d.allow);
-	audit_decision(r,
-		&(struct decision_event){.uid = uid,
-			.rid = rid,
-			.action = action,
-			.allow = d.allow,
-			.reason = str_c(d.reason)});
+	audit(r, root, &d,
+		&(struct decision_event){.uid = uid, .rid = rid, .action = action});
 	return d;
 }
 

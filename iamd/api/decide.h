@@ -12,7 +12,7 @@
 
 struct decision {
 	bool allow;
-	const char *reason; /* a constant: grant, superuser, no-grant, unknown-user, disabled-user, unknown-resource, bad-action */
+	const char *reason; /* why not, NULL when allowed; a constant: no-grant, unknown-user, disabled-user, unknown-resource, bad-action */
 	int64_t revision;   /* of the state that was asked */
 };
 

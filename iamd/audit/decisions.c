@@ -190,14 +190,19 @@ static struct str action_as_asked(struct str action, struct excerpt *x)
 	return is_like_a_token(action) ? excerpt_of(action, x) : action;
 }
 
-void audit_decision(struct req *r, const struct decision_event *ev)
+bool audit_wants(const struct req *r, bool allow)
+{
+	struct decision_log *log = r->decisions;
+
+	return log != NULL && (!allow || log->settings.wants_allows(log->settings.ctx));
+}
+
+static void note(struct req *r, const struct decision_event *ev)
 {
 	struct decision_log *log = r->decisions;
 	struct event e = {.at_us = clock_now_us(), .count = 1};
 	struct excerpt rid, action;
 
-	if (log == NULL || (ev->allow && !log->settings.wants_allows(log->settings.ctx)))
-		return;
 	e.key = (struct key){
 		.uid = at_most(ev->uid, "unauthenticated", IAM_UID_MAX_BYTES),
 		.rid = at_most(rid_as_asked(ev->rid, &rid), "", IAM_RID_MAX_BYTES),
@@ -211,6 +216,12 @@ void audit_decision(struct req *r, const struct decision_event *ev)
 	(void)pthread_mutex_lock(&log->mutex);
 	batch_add(log->filling, &e);
 	(void)pthread_mutex_unlock(&log->mutex);
+}
+
+void audit_decision(struct req *r, const struct decision_event *ev)
+{
+	if (audit_wants(r, ev->allow))
+		note(r, ev);
 }
 
 /* ---- out of it ---- */

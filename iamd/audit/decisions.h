@@ -31,6 +31,9 @@ struct decision_event {
 /* Any thread; copies what it needs; never blocks on I/O. A NULL log (tests) is fine. */
 void audit_decision(struct req *r, const struct decision_event *ev);
 
+/* Would such a decision be written down now? For what costs more to name than to decide. */
+bool audit_wants(const struct req *r, bool allow);
+
 /* What the log is told when it is made; every function gets ctx. */
 struct decision_log_settings {
 	/* Are allows written down? Asked for each of them, on the thread that decides. */
