@@ -93,13 +93,14 @@ def auth_check(s):
     """GET /auth/check with a valid token over 64 keep-alive connections, beside nginx return 204."""
     procs.need("wrk", "nginx")
     with gated(s, "check") as g:
-        nginx = peers.NoContent(s.bench, "check-nginx")
-        seen = load.alternate(
+        nginx, iamd = peers.NoContent(s.bench, "check-nginx"), g.daemon
+        seen, cpu_us = load.alternate_with_cpu(
             s.runs,
-            iamd=lambda: load.wrk(g.daemon.port, CHECK, s.seconds, headers=g.headers),
-            nginx=lambda: load.wrk(nginx.port, CHECK, s.seconds, headers=g.headers))
+            iamd=lambda: load.wrk_and_cpu(iamd.process, iamd.port, CHECK, s.seconds, headers=g.headers),
+            nginx=lambda: load.wrk_and_cpu(nginx.process, nginx.port, CHECK, s.seconds, headers=g.headers))
         nginx.stop()
     yield row("auth_check", seen["iamd"], "requests/s", seen["nginx"], "nginx return 204", 0.8)
+    yield row("auth_check_cpu", cpu_us["iamd"], "us/request", cpu_us["nginx"], "nginx, user and system time")
 
 
 def auth_request(s):

@@ -80,19 +80,13 @@ class Setting:
 def jwks(s):
     """GET /auth/jwks over 64 keep-alive connections, beside nginx's static answer; CPU time of each."""
     procs.need("wrk", "nginx")
-    cpu_us = {"iamd": [], "nginx": []}
-
-    def measure(name, server):
-        before = procs.cpu_seconds(server.process.pid)
-        rate = load.wrk(server.port, daemon.JWKS, s.seconds)
-        cpu_us[name].append((procs.cpu_seconds(server.process.pid) - before) * 1e6 / (rate * s.seconds))
-        return rate
-
     iamd, nginx = s.iamd, s.nginx
-    seen = load.alternate(s.runs, iamd=lambda: measure("iamd", iamd), nginx=lambda: measure("nginx", nginx))
+    seen, cpu_us = load.alternate_with_cpu(
+        s.runs,
+        iamd=lambda: load.wrk_and_cpu(iamd.process, iamd.port, daemon.JWKS, s.seconds),
+        nginx=lambda: load.wrk_and_cpu(nginx.process, nginx.port, daemon.JWKS, s.seconds))
     yield row("jwks", seen["iamd"], "requests/s", seen["nginx"], "nginx return 200, same bytes", 0.85)
-    yield row("jwks_cpu", statistics.median(cpu_us["iamd"]), "us/request", statistics.median(cpu_us["nginx"]),
-              "nginx, user and system time")
+    yield row("jwks_cpu", cpu_us["iamd"], "us/request", cpu_us["nginx"], "nginx, user and system time")
 
 
 def logins(s):

@@ -85,6 +85,23 @@ def posts_beside(bench, port, path, body_files, seconds):
     finish_posts(bench, body_files, started)
 
 
+def wrk_and_cpu(process, *args, **kwargs):
+    """wrk(), and the CPU time in microseconds that the server took a request."""
+    before = procs.cpu_seconds(process.pid)
+    rate = wrk(*args, **kwargs)
+    return rate, (procs.cpu_seconds(process.pid) - before) * 1e6 / (rate * args[2])
+
+
+def alternate_with_cpu(runs, **measures):
+    """alternate() of measures that return (rate, CPU time): both medians by name."""
+    seen = {name: [] for name in measures}
+    for _ in range(runs):
+        for name, measure in measures.items():
+            seen[name].append(measure())
+    return tuple({name: statistics.median(pair[i] for pair in pairs) for name, pairs in seen.items()}
+                 for i in (0, 1))
+
+
 def alternate(runs, **measures):
     """Each measure once a round, `runs` rounds: {name: median}."""
     seen = {name: [] for name in measures}
