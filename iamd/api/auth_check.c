@@ -85,6 +85,7 @@ static enum iam_err let_pass(struct req *r, struct resp *out, const struct root 
 	if (e != IAM_OK)
 		return e;
 	e = begin(out, 200);
+	resp_repeats(out); /* to the requests of this user, until the next revision */
 	if (e == IAM_OK)
 		e = resp_header(out, "X-Iam-User", r->principal.uid);
 	if (e == IAM_OK && !fits)

@@ -12,5 +12,8 @@ enum iam_err api_jwks(struct req *r, struct resp *out)
 		return IAM_NO_MEMORY;
 	/* A minute: short beside any overlap of two keys, long enough to spare verifiers. */
 	e = resp_header(out, "Cache-Control", STR("public, max-age=60"));
-	return e == IAM_OK ? resp_body(out, 200, RESP_JSON_TYPE, body) : e;
+	if (e != IAM_OK)
+		return e;
+	resp_repeats(out);
+	return resp_body(out, 200, RESP_JSON_TYPE, body);
 }

@@ -25,6 +25,11 @@ enum iam_err resp_header(struct resp *out, const char *name, struct str value)
 	return IAM_OK;
 }
 
+void resp_repeats(struct resp *out)
+{
+	out->repeats = true;
+}
+
 enum iam_err resp_empty(struct resp *out, unsigned status, bool with_type)
 {
 	return resp_body(out, status, with_type ? RESP_JSON_TYPE : NULL, STR(""));

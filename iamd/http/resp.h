@@ -32,6 +32,7 @@ struct resp {
 	struct req_header headers[RESP_HEADERS_MAX];
 	unsigned n_headers;
 	bool close;               /* close the connection afterwards */
+	bool repeats;             /* said often and no secret: resp_repeats() */
 };
 
 /* Forgets all that was prepared. */
@@ -42,6 +43,12 @@ void resp_reset(struct resp *out);
  * (else IAM_INTERNAL).
  */
 MUST_CHECK enum iam_err resp_header(struct resp *out, const char *name, struct str value);
+
+/*
+ * The same will be said to many requests and holds nothing that must not outlive this one: the
+ * server may keep it (http/answers.h).
+ */
+void resp_repeats(struct resp *out);
 
 /* An empty answer: 201 and 200 with the JSON type (`with_type`), 204 without any. */
 enum iam_err resp_empty(struct resp *out, unsigned status, bool with_type);

@@ -16,6 +16,7 @@
 
 #include <microhttpd.h>
 
+#include "iamd/http/answers.h"
 #include "iamd/http/head.h"
 #include "iamd/http/problem.h"
 #include "iamd/http/server_impl.h"
@@ -139,48 +140,90 @@ static struct server *server_of(struct call *c)
 	return link_of(c->connection)->listener->server;
 }
 
+static bool add_fields(struct req *r, struct MHD_Response *m, const struct resp *out)
+{
+	bool fine = true;
+
+	if (out->content_type != NULL)
+		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE,
+			       out->content_type) == MHD_YES;
+	for (unsigned i = 0; fine && i < out->n_headers; i++)
+		fine = add_header(r, m, out->headers[i].name, out->headers[i].value);
+	return fine;
+}
+
+static enum MHD_Result queue(struct call *c, struct MHD_Response *m)
+{
+	bool is_quick = !c->has_body && !c->was_parked; /* else it began long ago, perhaps */
+
+	c->stage = CALL_QUEUED;
+	watch_send(c->watch, is_quick ? c->req->started_us / 1000 : clock_mono_ms(),
+		c->out.body.len);
+	return m == NULL ? MHD_NO : MHD_queue_response(c->connection, c->out.status, m);
+}
+
 /*
  * Queues `m` with the headers of the answer; drops the reference. MHD_NO closes the
  * connection.
  */
 static enum MHD_Result send_response(struct call *c, struct MHD_Response *m)
 {
-	const struct resp *out = &c->out;
-	bool fine = m != NULL;
-	enum MHD_Result result = MHD_NO;
+	bool fine = m != NULL && add_fields(c->req, m, &c->out);
+	enum MHD_Result result;
 
-	if (fine && out->content_type != NULL)
-		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE,
-			       out->content_type) == MHD_YES;
-	for (unsigned i = 0; fine && i < out->n_headers; i++)
-		fine = add_header(c->req, m, out->headers[i].name, out->headers[i].value);
 	if (fine && c->req->echoed_id.ptr != NULL)
 		fine = add_header(c->req, m, STR("X-Request-ID"), c->req->echoed_id);
-	if (fine && (out->close || c->is_draining))
+	if (fine && (c->out.close || c->is_draining))
 		fine = MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close") ==
 			MHD_YES;
-	c->stage = CALL_QUEUED;
-	watch_send(c->watch, clock_mono_ms(), out->body.len);
-	if (fine)
-		result = MHD_queue_response(c->connection, out->status, m);
+	result = queue(c, fine ? m : NULL);
 	if (m != NULL)
 		MHD_destroy_response(m);
 	return result;
 }
 
+static struct MHD_Response *response_of(struct str body, enum MHD_ResponseMemoryMode mode)
+{
+	return MHD_create_response_from_buffer(body.len,
+		(void *)(uintptr_t)(body.ptr == NULL ? "" : body.ptr), mode);
+}
+
+static void response_free(void *made)
+{
+	MHD_destroy_response(made);
+}
+
+/* One that this thread has made before, or makes now for this and later requests; may be NULL. */
+static struct MHD_Response *kept_response(struct call *c)
+{
+	struct MHD_Response *m = answers_find(&c->out);
+
+	if (m != NULL)
+		return m;
+	m = response_of(c->out.body, MHD_RESPMEM_MUST_COPY);
+	if (m == NULL)
+		return NULL;
+	if (add_fields(c->req, m, &c->out) && answers_keep(&c->out, m, response_free))
+		return m;
+	MHD_destroy_response(m);
+	return NULL;
+}
+
 static enum MHD_Result send_body(struct call *c)
 {
-	struct str body = c->out.body;
+	struct MHD_Response *m = NULL;
 
-	c->sent_bytes = c->req->method == HTTP_HEAD ? 0 : (int64_t)body.len;
+	c->sent_bytes = c->req->method == HTTP_HEAD ? 0 : (int64_t)c->out.body.len;
+	if (c->out.repeats && !c->out.close && !c->is_draining &&
+		c->req->echoed_id.ptr == NULL)
+		m = kept_response(c);
+	if (m != NULL)
+		return queue(c, m);
 	/*
 	 * the arena or the handler's buffer outlives the answer: no copy, and nothing is
 	 * written
 	 */
-	return send_response(c,
-		MHD_create_response_from_buffer(body.len,
-			(void *)(uintptr_t)(body.ptr == NULL ? "" : body.ptr),
-			MHD_RESPMEM_PERSISTENT));
+	return send_response(c, response_of(c->out.body, MHD_RESPMEM_PERSISTENT));
 }
 
 /* Touches neither request nor answer: a job may still work on them. */
