@@ -4,12 +4,14 @@
  * One mutex per lane guards its queue; the jobs run outside of it. A batch is what happens to be
  * queued when the thread comes back (no artificial wait): alone a job is not delayed, under load
  * batches grow by themselves. Does not time out or cancel jobs: a job that waits for somebody
- * else carries its own deadline.
+ * else carries its own deadline. Order is that of submission, but for jobs whose key runs as often as
+ * it may: those wait, and later ones of other keys pass them.
  * Invariants: a job is linked in at most one queue; after done() was called the lane does not
  * touch the job again (its owner may have freed it); queued jobs run even when the lane closes.
  */
 #include "iamd/sys/lane.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,7 +26,8 @@
 /* One share key with jobs queued or running. */
 struct share {
 	uint64_t key;
-	unsigned count;
+	unsigned count;   /* queued and running */
+	unsigned running; /* with share_running_max only */
 };
 
 struct lane {
@@ -95,9 +98,30 @@ static void share_give_back(struct lane *lane, uint64_t key)
 	if (key == 0 || lane->config.share_max == 0)
 		return;
 	share = share_find(lane, key);
-	if (share == NULL || --share->count > 0)
+	if (share == NULL)
 		return;
-	*share = lane->shares[--lane->n_shares];
+	if (lane->config.share_running_max > 0) {
+		share->running--;
+		/* A queued job may be free to run now; any waiting thread can take it. */
+		if (lane->head != NULL)
+			pthread_cond_signal(&lane->work);
+	}
+	if (--share->count == 0)
+		*share = lane->shares[--lane->n_shares];
+}
+
+/* May one more job of that key run? Then it counts as running. Called with the mutex held. */
+static bool share_may_run(struct lane *lane, uint64_t key)
+{
+	struct share *share;
+
+	if (key == 0 || lane->config.share_running_max == 0)
+		return true;
+	share = share_find(lane, key);
+	if (share == NULL || share->running >= lane->config.share_running_max)
+		return false;
+	share->running++;
+	return true;
 }
 
 bool lane_submit(struct lanes *l, enum lane_id id, struct lane_job *job)
@@ -134,24 +158,48 @@ size_t lane_depth(const struct lanes *l, enum lane_id id)
 	return atomic_load(&l->lane[id].depth);
 }
 
+/*
+ * Unlinks the first job that may run; NULL: there is none. Called with the mutex held. LIMIT: a scan
+ * of queue_max jobs and as many keys at worst, on lanes that wait for the network anyway.
+ */
+static struct lane_job *lane_pick(struct lane *lane)
+{
+	struct lane_job *before = NULL;
+	struct lane_job *job = lane->head;
+
+	while (job != NULL && !share_may_run(lane, job->share)) {
+		before = job;
+		job = job->next;
+	}
+	if (job == NULL)
+		return NULL;
+	if (before == NULL)
+		lane->head = job->next;
+	else
+		before->next = job->next;
+	if (lane->tail == job)
+		lane->tail = before;
+	job->next = NULL;
+	lane->n_queued--;
+	return job;
+}
+
 /* Waits for work; takes up to max jobs; 0 when the lane is closing and empty. */
 static size_t lane_take(struct lane *lane, struct lane_job **jobs, size_t max)
 {
 	size_t n = 0;
 
 	pthread_mutex_lock(&lane->queue_mutex);
-	while (lane->head == NULL && !lane->is_closing)
+	while ((jobs[0] = lane_pick(lane)) == NULL &&
+		(lane->head != NULL || !lane->is_closing))
 		pthread_cond_wait(&lane->work, &lane->queue_mutex);
-	while (n < max && lane->head != NULL) {
-		struct lane_job *job = lane->head;
-
-		lane->head = job->next;
-		if (lane->head == NULL)
-			lane->tail = NULL;
-		job->next = NULL;
-		lane->n_queued--;
-		jobs[n++] = job;
-	}
+	if (jobs[0] != NULL)
+		n = 1;
+	while (n > 0 && n < max && (jobs[n] = lane_pick(lane)) != NULL)
+		n++;
+	/* Who waits for a job of others to make room learns that nothing more will come. */
+	if (lane->is_closing && lane->head == NULL)
+		pthread_cond_broadcast(&lane->work);
 	pthread_mutex_unlock(&lane->queue_mutex);
 	return n;
 }
@@ -186,9 +234,12 @@ static void lane_run_single(struct lane *lane)
 	struct lane_job *job;
 
 	while (lane_take(lane, &job, 1) > 0) {
+		uint64_t key =
+			job->share; /* run() may choose another for the next lane */
+
 		job->run(job);
 		/* Before done(): who gets the answer may submit the next job at once. */
-		lane_give_back_shares(lane, &job->share, 1);
+		lane_give_back_shares(lane, &key, 1);
 		job->done(job, IAM_OK);
 		atomic_fetch_sub(&lane->depth, 1);
 	}
@@ -214,6 +265,7 @@ static bool lane_start(struct lane *lane)
 
 	if (c->threads == 0)
 		return true;
+	assert(c->share_running_max == 0 || (c->share_max > 0 && c->batch == NULL));
 	lane->threads = calloc(c->threads, sizeof(*lane->threads));
 	if (lane->threads == NULL)
 		return false;

@@ -26,7 +26,7 @@ struct lane_job {
 	void (*run)(struct lane_job *job);
 	/* result: IAM_OK; in a batch lane that of the commit */
 	void (*done)(struct lane_job *job, enum iam_err result);
-	uint64_t share;   /* HASH, SLOW: account key for fair shares; 0: none */
+	uint64_t share;   /* HASH, SLOW: account key for fair shares; NET: the outsider's; 0: none */
 	bool best_effort; /* WRITE: may be refused when the queue is half full */
 };
 
@@ -36,6 +36,11 @@ struct lane_config {
 	unsigned threads; /* 0: the lane is not started */
 	unsigned queue_max;
 	unsigned share_max;   /* jobs of one key queued or running at once; 0: no limit */
+	/*
+	 * Jobs of one key running at once; what is over it stays queued, and jobs of other keys pass
+	 * by. Needs share_max; not for batches. 0: no limit.
+	 */
+	unsigned share_running_max;
 	bool nice;            /* lower priority */
 	lane_batch_fn *batch; /* NULL: run() and done() one by one */
 	void *batch_ctx;

@@ -215,6 +215,128 @@ static void one_account_cannot_take_the_whole_queue(void **state)
 	assert_int_equal(gate.done, 6);
 }
 
+/* One silent outsider: its jobs hold half of the threads, those of the others run at once. */
+static void one_key_holds_only_its_part_of_the_threads(void **state)
+{
+	enum { SILENT = 6, OTHERS = 21 };
+	struct lanes *l = start(LANE_NET,
+		(struct lane_config){.threads = 4,
+			.queue_max = 64,
+			.share_max = 32,
+			.share_running_max = 2});
+	struct test_job silent[SILENT], others[OTHERS];
+	struct gate closed, open;
+
+	(void)state;
+	gate_init(&closed, false);
+	gate_init(&open, true);
+	for (unsigned i = 0; i < SILENT; i++) {
+		job_init(&silent[i], &closed);
+		silent[i].job.share = 1;
+		assert_true(lane_submit(l, LANE_NET, &silent[i].job));
+	}
+	gate_wait_entered(&closed, 2);
+	for (unsigned i = 0; i < OTHERS; i++) {
+		job_init(&others[i], &open);
+		others[i].job.share = i % 3; /* 0: of nobody; 1: behind the silent ones */
+		assert_true(lane_submit(l, LANE_NET, &others[i].job));
+	}
+	gate_wait_done(&open, OTHERS - OTHERS / 3); /* all but those of key 1 */
+	pthread_mutex_lock(&closed.mutex);
+	assert_int_equal(closed.entered, 2);
+	pthread_mutex_unlock(&closed.mutex);
+	gate_open(&closed);
+	gate_wait_done(&open, OTHERS);
+	gate_wait_done(&closed, SILENT);
+	lanes_free(l);
+}
+
+static void nothing_done(struct lane_job *job, enum iam_err result)
+{
+	(void)job;
+	(void)result;
+}
+
+struct turns {
+	struct lane_job job;
+	atomic_uint *running;
+	atomic_uint *most;
+	unsigned *next; /* only the one that runs may look at it */
+	unsigned number;
+	bool in_order;
+};
+
+static void turns_run(struct lane_job *job)
+{
+	struct turns *t = (struct turns *)(void *)job;
+
+	if (atomic_fetch_add(t->running, 1) > 0)
+		atomic_store(t->most, 2);
+	t->in_order = *t->next == t->number;
+	*t->next = t->number + 1;
+	sched_yield();
+	atomic_fetch_sub(t->running, 1);
+}
+
+static void a_key_may_run_one_job_at_a_time_in_order(void **state)
+{
+	enum { N = 200 };
+	struct lanes *l = start(LANE_NET,
+		(struct lane_config){.threads = 3,
+			.queue_max = N,
+			.share_max = N,
+			.share_running_max = 1});
+	struct turns jobs[N];
+	atomic_uint running = 0, most = 1;
+	unsigned next = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		jobs[i] = (struct turns){
+			.job = {.run = turns_run, .done = nothing_done, .share = 9},
+			.running = &running,
+			.most = &most,
+			.next = &next,
+			.number = i};
+		assert_true(lane_submit(l, LANE_NET, &jobs[i].job));
+	}
+	lanes_free(l); /* threads that wait for the key's turn end, too */
+	assert_int_equal(next, N);
+	assert_int_equal(atomic_load(&most), 1);
+	for (unsigned i = 0; i < N; i++)
+		assert_true(jobs[i].in_order);
+}
+
+/* run() may set the share for the lane that comes next. */
+static void change_share(struct lane_job *job)
+{
+	job_run(job);
+	job->share = 77;
+}
+
+static void the_share_given_back_is_the_one_that_was_taken(void **state)
+{
+	struct lanes *l = start(LANE_NET,
+		(struct lane_config){.threads = 1,
+			.queue_max = 4,
+			.share_max = 1,
+			.share_running_max = 1});
+	struct test_job jobs[3];
+	struct gate gate;
+
+	(void)state;
+	gate_init(&gate, true);
+	for (unsigned i = 0; i < 3; i++) {
+		job_init(&jobs[i], &gate);
+		jobs[i].job.run = change_share;
+		jobs[i].job.share = 5;
+		assert_true(lane_submit(l, LANE_NET, &jobs[i].job));
+		gate_wait_done(&gate, i + 1);
+	}
+	lanes_free(l);
+	assert_int_equal(gate.done, 3);
+}
+
 struct chain {
 	struct lane_job job;
 	struct lanes *lanes;
@@ -388,17 +510,15 @@ static void *submit_many(void *arg)
 	return NULL;
 }
 
-static void nothing_is_lost_between_many_threads(void **state)
+static void many_threads(struct lane_config config)
 {
-	struct lanes *l = start(LANE_HASH,
-		(struct lane_config){.threads = 3, .queue_max = 32, .share_max = 20});
+	struct lanes *l = start(LANE_HASH, config);
 	atomic_uint runs = 0;
 	struct counted pattern = {.runs = &runs};
 	struct submitter submitters[SUBMITTERS];
 	unsigned long threads[SUBMITTERS];
 	unsigned accepted = 0;
 
-	(void)state;
 	for (unsigned i = 0; i < SUBMITTERS; i++) {
 		submitters[i] = (struct submitter){.lanes = l, .jobs = &pattern};
 		assert_true(thread_start(&threads[i], "submitter", submit_many,
@@ -416,15 +536,18 @@ static void nothing_is_lost_between_many_threads(void **state)
 	lanes_free(l);
 }
 
+static void nothing_is_lost_between_many_threads(void **state)
+{
+	(void)state;
+	many_threads((struct lane_config){
+		.threads = 3, .queue_max = 32, .share_max = 20});
+	many_threads((struct lane_config){
+		.threads = 3, .queue_max = 32, .share_max = 20, .share_running_max = 1});
+}
+
 static void nice_run(struct lane_job *job)
 {
 	of(job)->result = (enum iam_err)getpriority(PRIO_PROCESS, (id_t)gettid());
-}
-
-static void nice_done(struct lane_job *job, enum iam_err result)
-{
-	(void)job;
-	(void)result;
 }
 
 static void nice_lane_lowers_its_own_priority_only(void **state)
@@ -432,7 +555,7 @@ static void nice_lane_lowers_its_own_priority_only(void **state)
 	int before = getpriority(PRIO_PROCESS, 0);
 	struct lanes *l = start(LANE_HASH,
 		(struct lane_config){.threads = 1, .queue_max = 1, .nice = true});
-	struct test_job job = {.job = {.run = nice_run, .done = nice_done}};
+	struct test_job job = {.job = {.run = nice_run, .done = nothing_done}};
 
 	(void)state;
 	assert_true(lane_submit(l, LANE_HASH, &job.job));
@@ -514,6 +637,9 @@ int main(void)
 		cmocka_unit_test(full_queue_refuses_and_takes_again_when_there_is_room),
 		cmocka_unit_test(best_effort_job_is_refused_when_the_queue_is_half_full),
 		cmocka_unit_test(one_account_cannot_take_the_whole_queue),
+		cmocka_unit_test(one_key_holds_only_its_part_of_the_threads),
+		cmocka_unit_test(a_key_may_run_one_job_at_a_time_in_order),
+		cmocka_unit_test(the_share_given_back_is_the_one_that_was_taken),
 		cmocka_unit_test(share_is_free_again_before_the_answer_leaves),
 		cmocka_unit_test(what_gathers_during_a_batch_is_the_next_batch),
 		cmocka_unit_test(closed_lane_refuses_but_finishes_what_was_queued),
