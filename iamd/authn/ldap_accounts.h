@@ -9,10 +9,11 @@
 #include "iamd/store/directories.h"
 
 /*
- * The account of an entry, made or bound if need be. By (directory, subject); else an account of that
- * name made in advance (type ldap, not bound); else a new one. tried: the name typed at login (absent
- * at import): it is the uid where it equals the entry's name but for case and the entry's own breaks
- * the rule, or the directory has no name attribute. *ret_created: it is new.
+ * The account of an entry, made or bound if need be. By (directory, subject); else an account made in
+ * advance (type ldap, not bound) under the name that was typed at login (`tried`; absent at import);
+ * else one of the entry's name, bound if it was made in advance, new if there is none. Where the
+ * entry's name breaks the id rule, `tried` is the name. *ret_created: it is new. The account may be
+ * disabled.
  * Errors: IAM_CANNOT_IMPORT_USER with a text (a local account or one of another source or entry has that name; the
  * name breaks the id rule).
  */

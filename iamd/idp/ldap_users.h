@@ -17,20 +17,26 @@ enum idp_result ldap_user_find(struct ldap_pool *p, const struct ldap_settings *
 
 /*
  * The whole login: find, bind as the entry, judge the answer. With a DN template the entry is read
- * after the bind, by that user if the lookup account may not. *ret is filled with ACCEPTED only.
- * *ret_text: for audit and for "test configuration", a constant.
+ * after the bind, by that user, or by the lookup account if the user may not. *ret is filled with
+ * ACCEPTED only; else ret->dn alone, as whom the bind was tried (absent: it was not).
+ * *ret_text: for audit and for "test configuration", a constant. *fault: what failed; with
+ * UNKNOWN_USER only its text.
  */
 enum idp_result ldap_user_verify(struct ldap_pool *p, const struct ldap_settings *s, struct str name,
 	struct str password, struct arena *a, int64_t deadline_ms, struct identity *ret,
 	const char **ret_text, struct ldap_fault *fault);
 
-/* Fills an identity from an entry. False: it has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
+/* Fills an identity from an entry. (ldap_identity.c) False: it has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
 bool ldap_user_from_entry(const struct ldap_settings *s, const struct ldap_kind *kind,
 	struct ldap_entry *e, struct arena *a, struct identity *ret);
 /* The attributes that needs; NULL-terminated, in the arena. NULL: no memory. */
 const char *const *ldap_user_attributes(const struct ldap_settings *s, struct arena *a);
 
-/* Every user of the search rule, in pages; return false to stop. `since`: only entries changed since (absent: all). */
+/*
+ * Every user of the search rule (filter absent), or of a narrower filter, in pages; return false to
+ * stop. Entries that are no user (no name, no lasting id) are passed by. Strings are valid during the
+ * call only.
+ */
 typedef bool ldap_user_fn(const struct identity *who, void *ctx);
 bool ldap_users_each(struct ldap_conn *c, const struct ldap_settings *s, const struct ldap_kind *kind,
 	struct str filter, int64_t until_ms, ldap_user_fn *each, void *ctx, struct ldap_fault *fault);
