@@ -18,7 +18,9 @@
 #include "iamd/api/pipeline.h"
 #include "iamd/api/routes.h"
 #include "iamd/api/write_batch.h"
+#include "iamd/authn/directories.h"
 #include "iamd/authn/password.h"
+#include "iamd/store/directories.h"
 #include "iamd/sys/log.h"
 #include "iamd/sys/notify.h"
 
@@ -201,6 +203,48 @@ static enum iam_err open_store(struct app *a, struct iam_error *err)
 	return IAM_OK;
 }
 
+/* ---- directories ---- */
+
+static bool is_sealed(const struct directory_row *row, void *ctx)
+{
+	bool *any = ctx;
+
+	*any = *any || row->sealed.ptr != NULL;
+	return !*any;
+}
+
+/* A key that something is sealed with is never made anew: it would only hide that it is gone. */
+static enum iam_err load_master_key(struct app *a, const char *path, struct iam_error *err)
+{
+	bool sealed = false;
+	bool named = a->config->master_key_file[0] != '\0';
+	enum iam_err e =
+		store_directory_each(store_writer(a->svc.store), is_sealed, &sealed);
+
+	if (e == IAM_OK)
+		e = seal_key_load(path, !named && !sealed, &a->seal, err);
+	a->svc.seal = a->seal;
+	return e;
+}
+
+static enum iam_err load_directories(struct app *a, struct iam_error *err)
+{
+	const struct config *c = a->config;
+	struct iam_error why = {IAM_OK, ""};
+	char path[4096];
+	enum iam_err e;
+
+	(void)snprintf(path, sizeof path, "%s%s",
+		c->master_key_file[0] != '\0' ? c->master_key_file : c->state_dir,
+		c->master_key_file[0] != '\0' ? "" : "/keys/master.key");
+	e = load_master_key(a, path, err);
+	if (e != IAM_OK)
+		return e;
+	e = directories_new(store_writer(a->svc.store), a->seal, &a->svc.directories, &why);
+	return e == IAM_OK ? e
+			   : iam_error_set(err, e, "%s; the master key is %s", why.text, path);
+}
+
 /* ---- lanes and server ---- */
 
 static unsigned cores(void)
@@ -311,6 +355,8 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 	if (e == IAM_OK)
 		e = open_store(a, err);
 	if (e == IAM_OK)
+		e = load_directories(a, err);
+	if (e == IAM_OK)
 		e = start_state(a, err);
 	if (e == IAM_OK)
 		e = start_await(a, err);
@@ -395,6 +441,8 @@ void app_stop(struct app *a)
 	decision_log_free(a->svc.decisions);
 	lanes_free(a->svc.lanes); /* the loops, which submit to them, have ended */
 	router_free(a->svc.router);
+	directories_free(a->svc.directories); /* no lane and no loop holds one */
+	seal_key_free(a->seal);
 	if (a->svc.publisher != NULL) {
 		publisher_free(
 			a->svc.publisher); /* frees keyring and configuration too */

@@ -23,6 +23,7 @@ struct app {
 	struct services svc;
 	struct keyring *keyring; /* until the publisher has it */
 	struct config *config;   /* the same */
+	struct seal_key *seal;
 	unsigned long maintenance;
 	bool has_maintenance;
 	pthread_mutex_t stop_mutex; /* guards the two flags and stop_wake */

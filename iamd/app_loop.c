@@ -10,6 +10,7 @@
 
 #include "iamd/api/write_batch.h"
 #include "iamd/app.h"
+#include "iamd/authn/directories.h"
 #include "iamd/sys/clock.h"
 #include "iamd/sys/log.h"
 #include "iamd/sys/metrics.h"
@@ -54,6 +55,7 @@ static void *maintenance(void *arg)
 		(void)publish_reclaim(a->svc.publisher);
 		if (now - flushed >= FLUSH_MS) {
 			access_log_flush_all();
+			directories_tend(a->svc.directories);
 			flushed = now;
 		}
 		if (now - tended >= TEND_MS) {

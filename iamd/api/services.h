@@ -17,6 +17,8 @@
 #include "iamd/sys/lane.h"
 
 struct await;
+struct directories;
+struct seal_key;
 
 struct services {
 	struct store *store;
@@ -25,6 +27,8 @@ struct services {
 	struct decision_log *decisions;
 	struct router *router;
 	struct await *await; /* who waits for a revision */
+	struct directories *directories; /* the configured ones (authn/directories.h) */
+	const struct seal_key *seal;     /* what secrets are stored under */
 	struct server
 		*server; /* set once it runs; handlers do not use it but for /metrics */
 	bool gateway;    /* api_access = gateway */

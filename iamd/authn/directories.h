@@ -30,7 +30,16 @@ MUST_CHECK enum iam_err directories_new(struct db *db, const struct seal_key *ke
 	struct directories **ret, struct iam_error *err);
 void directories_free(struct directories *d); /* nobody holds one; NULL is fine */
 
-/* One was put (settings: copied) or deleted (NULL). After COMMIT. Errors: IAM_NO_MEMORY (the old stays). */
+/*
+ * A change in two steps, so that what can fail is before COMMIT: a directory ready for use (settings
+ * copied; NULL: no memory), then put in place, or thrown away if the change was undone. fresh NULL:
+ * the directory was deleted.
+ */
+struct directory *directories_prepare(struct directories *d, const struct ldap_settings *settings);
+void directories_install(struct directories *d, struct str id, struct directory *fresh);
+void directories_discard(struct directory *fresh); /* NULL is fine */
+
+/* Both at once. settings NULL: deleted. Errors: IAM_NO_MEMORY (the old stays). */
 MUST_CHECK enum iam_err directories_set(struct directories *d, struct str id,
 	const struct ldap_settings *settings);
 
@@ -45,5 +54,8 @@ struct directory *directories_login_order(struct directories *d, unsigned n);
 
 /* Closes idle connections; from the maintenance thread. */
 void directories_tend(struct directories *d);
+
+/* Where a directory's secrets are sealed to stand: "directories|sealed|<id>". Absent: no memory. */
+struct str directory_seal_place(struct arena *a, struct str id);
 
 #endif
