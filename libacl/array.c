@@ -4,10 +4,9 @@
 #include "libacl/array.h"
 
 /* Enough levels for the number. */
-static bool grow(struct cow *c, struct array *a, uint32_t number)
+static bool grow(struct cow *c, struct array *a, unsigned bits, uint32_t number)
 {
-	while ((uint64_t)number >> (ARRAY_RECORD_BITS + ARRAY_FAN_BITS * a->levels) !=
-		0) {
+	while ((uint64_t)number >> (bits + ARRAY_FAN_BITS * a->levels) != 0) {
 		void **fan = cow_new(c);
 
 		if (fan == NULL)
@@ -19,15 +18,16 @@ static bool grow(struct cow *c, struct array *a, uint32_t number)
 	return true;
 }
 
-void *array_touch(struct cow *c, struct array *a, uint32_t number)
+void *array_touch(struct cow *c, struct array *a, size_t record_bytes, uint32_t number)
 {
+	unsigned bits = array_bits(record_bytes);
 	void **slot = &a->root;
 
-	if (!grow(c, a, number))
+	if (!grow(c, a, bits, number))
 		return NULL;
 	for (unsigned level = a->levels;; level--) {
 		void *page = *slot == NULL ? cow_new(c) : cow_touch(c, *slot);
-		unsigned shift = ARRAY_RECORD_BITS;
+		unsigned shift = bits;
 
 		if (page == NULL)
 			return NULL;
@@ -37,5 +37,5 @@ void *array_touch(struct cow *c, struct array *a, uint32_t number)
 		shift += ARRAY_FAN_BITS * (level - 1);
 		slot = (void **)page + (number >> shift & ((1U << ARRAY_FAN_BITS) - 1));
 	}
-	return (char *)*slot + (number & ((1U << ARRAY_RECORD_BITS) - 1)) * RECORD_BYTES;
+	return (char *)*slot + (number & ((1U << bits) - 1)) * record_bytes;
 }

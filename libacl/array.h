@@ -1,9 +1,10 @@
 /*
- * array - records of 64 bytes, addressed by small numbers, in pages under a tree of pages of
+ * array - records of one small size, addressed by small numbers, in pages under a tree of pages of
  * pointers: internal to libacl.
  *
- * A record is one line of the processor's cache. Up to 131 072 records there is one page of
- * pointers above them, up to 134 million two levels. Records never touched are zero.
+ * Sizes are powers of two up to 64 bytes, a line of the processor's cache; each call is told the
+ * size, as a constant. With 64 bytes there is one page of pointers above up to 131 072 records, and
+ * two levels above up to 134 million. Records never touched are zero.
  */
 #ifndef ACL_ARRAY_H
 #define ACL_ARRAY_H
@@ -12,30 +13,36 @@
 
 #include "libacl/cow.h"
 
-#define RECORD_BYTES      ((size_t)64)
-#define ARRAY_RECORD_BITS 7  /* records in a page */
-#define ARRAY_FAN_BITS    10 /* pointers in a page */
+#define ARRAY_FAN_BITS 10 /* pointers in a page */
 
 struct array {
 	void *root;      /* NULL: empty */
 	unsigned levels; /* of pointers */
 };
 
-/* The record of a number that was touched before. */
-static inline const void *array_at(const struct array *a, uint32_t number)
+/* Bits of a number that choose the record in its page. */
+static inline unsigned array_bits(size_t record_bytes)
 {
+	return (unsigned)__builtin_ctzll(PAGE_BYTES / record_bytes);
+}
+
+/* The record of a number that was touched before. */
+static inline const void *array_at(const struct array *a, size_t record_bytes,
+	uint32_t number)
+{
+	unsigned bits = array_bits(record_bytes);
 	const char *page = a->root;
 
 	for (unsigned level = a->levels; level > 0; level--) {
-		unsigned shift = ARRAY_RECORD_BITS + ARRAY_FAN_BITS * (level - 1);
+		unsigned shift = bits + ARRAY_FAN_BITS * (level - 1);
 		const void *const *fan = (const void *)page;
 
 		page = fan[number >> shift & ((1U << ARRAY_FAN_BITS) - 1)];
 	}
-	return page + (number & ((1U << ARRAY_RECORD_BITS) - 1)) * RECORD_BYTES;
+	return page + (number & ((1U << bits) - 1)) * record_bytes;
 }
 
 /* The record, to be written. Numbers begin at 0 and each new one is the next. */
-void *array_touch(struct cow *c, struct array *a, uint32_t number);
+void *array_touch(struct cow *c, struct array *a, size_t record_bytes, uint32_t number);
 
 #endif

@@ -14,11 +14,12 @@
  * Is one of these actions granted on the resource to one of the subjects? Subjects are collected
  * and asked several at a time, so that the waits for memory overlap.
  */
-#define BATCH 32U
+#define BATCH 16U
 
 struct question {
 	const struct iam_snapshot *s;
-	uint64_t sieve;
+	const struct user *u;
+	const uint64_t *sieve;
 	uint64_t actions;
 	uint32_t resource;
 	bool is_granted;
@@ -40,15 +41,15 @@ static bool ask_batch(struct question *q)
 }
 
 /* False: granted, there is no need to go on. */
-static bool ask(struct question *q, enum iam_subject kind, uint32_t subject)
+static inline bool ask(struct question *q, enum iam_subject kind, uint32_t subject)
 {
 	uint64_t key = grant_key(kind, subject, q->resource);
 	uint64_t hash;
 
-	if ((q->sieve & sieve_bit(kind, subject)) == 0)
+	if (!sieve_has(q->sieve, kind, subject))
 		return true;
 	hash = grant_hash(q->s->grants.seed, key);
-	table_prefetch(&q->s->grants, hash);
+	table_prefetch(&q->s->grants, sizeof(key), hash);
 	q->keys[q->count] = key;
 	q->hashes[q->count++] = hash;
 	return q->count < BATCH || !ask_batch(q);
@@ -59,22 +60,56 @@ static bool ask_group(uint32_t group, void *ctx)
 	return ask(ctx, IAM_SUBJECT_GROUP, group);
 }
 
-static bool has_any(const struct iam_snapshot *s, uint32_t user, uint32_t resource,
-	uint64_t actions)
+/* Do the user's groups stand in its record? */
+static inline bool has_groups_near(const struct user *u)
 {
-	struct question q;
+	return u->n_groups <= USER_GROUPS;
+}
 
-	q.s = s;
-	q.sieve = resource_at(s, resource)->sieve;
-	q.actions = actions;
-	q.resource = resource;
-	q.is_granted = false;
-	q.count = 0;
-	if (q.sieve == 0)
+_Static_assert(USER_GROUPS + 1 < BATCH, "ask_near() leaves nothing decided");
+
+/* Asks for the user and its own groups, whose numbers are at hand: has their grants fetched. */
+static void ask_near(struct question *q)
+{
+	(void)ask(q, IAM_SUBJECT_USER, table_number(q->u->word));
+	if (has_groups_near(q->u))
+		for (uint32_t i = 0; i < q->u->n_groups; i++)
+			(void)ask_group(q->u->groups[i], q);
+}
+
+/* Asks for what contains one of the user's own groups; false if that is not in its record. */
+static inline bool ask_set(struct question *q, const struct group *g)
+{
+	if (g->set_len == 0 || g->set_len > GROUP_IDS)
 		return false;
-	(void)ask(&q, IAM_SUBJECT_USER, user);
-	(void)closure_visit_user(s, user, ask_group, &q);
-	return ask_batch(&q);
+	for (uint16_t i = 1; i < g->set_len && ask_group(g->ids[i], q);)
+		i++;
+	return true;
+}
+
+/* Asks for the effective groups, and decides. */
+static bool is_any_granted(struct question *q)
+{
+	bool is_done = has_groups_near(q->u);
+
+	if (is_done)
+		for (uint32_t i = 0; i < q->u->n_groups; i++)
+			is_done &= ask_set(q, group_at(q->s, q->u->groups[i]));
+	if (!is_done && !q->is_granted)
+		(void)closure_visit_user(q->s, q->u, ask_group, q);
+	return q->is_granted || ask_batch(q);
+}
+
+static void question_init(struct question *q, const struct iam_snapshot *s,
+	const struct user *u, const struct resource *r, uint64_t actions)
+{
+	q->s = s;
+	q->u = u;
+	q->sieve = r->sieve;
+	q->actions = actions;
+	q->resource = table_number(r->word);
+	q->is_granted = false;
+	q->count = 0;
 }
 
 static bool is_plain(uint32_t group, void *ctx)
@@ -84,102 +119,92 @@ static bool is_plain(uint32_t group, void *ctx)
 	return group_at(*s, group)->is_super == 0;
 }
 
-static bool is_super(const struct iam_snapshot *s, uint32_t user)
+static bool is_super(const struct iam_snapshot *s, const struct user *u)
 {
-	if (user_at(s, user)->is_super != 0)
-		return true;
-	return closure_direct(s, user, is_plain, &s) == CLOSURE_STOPPED;
+	uint8_t super = u->is_super;
+
+	if (!has_groups_near(u))
+		return super != 0 ||
+			closure_direct(s, u, is_plain, &s) == CLOSURE_STOPPED;
+	for (uint32_t i = 0; i < u->n_groups; i++)
+		super |= group_at(s, u->groups[i])->is_super;
+	return super != 0;
 }
 
-/* The number that the id with that hash most likely has, without a look at the id. */
-static uint32_t guess(const struct names *names, uint64_t hash)
+/* The place where the record of an id is, most likely, and the one behind, the next likely. */
+static inline void fetch_record(const struct names *names, size_t record_bytes,
+	uint64_t hash)
 {
-	const uint64_t *words = table_words(&names->numbers, hash);
-	size_t at = table_place(hash);
+	const char *leaf = table_leaf(&names->records, hash);
+	size_t at = table_place(hash, record_bytes);
 
-	for (; words[at] != 0; at = (at + 1) & (TABLE_SLOTS - 1))
-		if (((words[at] ^ hash) & ~TABLE_NUMBER_MASK) == 0)
-			return table_number(words[at]);
-	return MAP_NONE;
+	for (size_t line = 0; line < 2 * record_bytes; line += 64)
+		__builtin_prefetch(leaf +
+			((at * record_bytes + line) & (PAGE_BYTES - 1)));
+}
+
+static void fetch_groups(const struct iam_snapshot *s, const struct user *u)
+{
+	for (uint32_t i = 0; has_groups_near(u) && i < u->n_groups; i++)
+		__builtin_prefetch(group_at(s, u->groups[i]));
 }
 
 /*
- * Both look-ups wait for memory: first a table each, then a record each, then the records of the
- * user's groups. Asked for early, the waits of each step overlap.
+ * Memory is waited for three times, and often twice: for the two records; for the user's groups and
+ * the grants of the user and of those; for the grants of what contains them.
  */
-static void fetch_early(const struct iam_snapshot *s, uint64_t user_hash,
-	uint64_t resource_hash)
-{
-	uint32_t user = guess(&s->users, user_hash);
-	uint32_t resource;
-
-	if (user != MAP_NONE)
-		__builtin_prefetch(user_at(s, user));
-	resource = guess(&s->resources, resource_hash);
-	if (resource != MAP_NONE)
-		__builtin_prefetch(resource_at(s, resource));
-	if (user != MAP_NONE) {
-		const struct user *u = user_at(s, user);
-
-		for (uint32_t i = 0; i < u->n_groups && i < USER_GROUPS; i++)
-			__builtin_prefetch(group_at(s, u->groups[i]));
-	}
-}
-
 enum iam_decision iam_check(const struct iam_snapshot *s, struct str uid, struct str rid,
 	enum iam_action action)
 {
+	const struct user *u;
+	const struct resource *r;
+	struct question q;
 	uint64_t user_hash;
 	uint64_t resource_hash;
-	uint32_t user;
-	uint32_t resource;
 
 	if ((unsigned)action >= IAM_ACTION_COUNT || uid.ptr == NULL)
 		return IAM_DENY;
 	user_hash = map_hash(&s->seed, uid);
-	table_prefetch(&s->users.numbers, user_hash);
-	if (rid.ptr == NULL)
-		rid = STR("");
+	fetch_record(&s->users, sizeof(*u), user_hash);
 	resource_hash = map_hash(&s->seed, rid);
-	table_prefetch(&s->resources.numbers, resource_hash);
-	fetch_early(s, user_hash, resource_hash);
-	user = user_find(s, uid, user_hash);
-	if (user == MAP_NONE)
+	fetch_record(&s->resources, sizeof(*r), resource_hash);
+	u = user_find(s, uid, user_hash);
+	if (u == NULL)
 		return IAM_DENY;
-	if (is_super(s, user))
-		return IAM_ALLOW;
-	resource = resource_find(s, rid, resource_hash);
-	if (resource == MAP_NONE)
-		return IAM_DENY;
-	return has_any(s, user, resource, (uint64_t)1 << action | (uint64_t)1 << IAM_FULL)
-		? IAM_ALLOW
-		: IAM_DENY;
+	fetch_groups(s, u);
+	r = rid.ptr == NULL ? NULL : resource_find(s, rid, resource_hash);
+	if (r == NULL)
+		return is_super(s, u) ? IAM_ALLOW : IAM_DENY;
+	question_init(&q, s, u, r, (uint64_t)1 << action | (uint64_t)1 << IAM_FULL);
+	ask_near(&q);
+	return is_super(s, u) || is_any_granted(&q) ? IAM_ALLOW : IAM_DENY;
 }
 
 bool iam_user_reaches(const struct iam_snapshot *s, struct str uid, struct str rid)
 {
-	uint32_t user = find_user(s, uid);
-	uint32_t resource = find_resource(s, rid);
+	const struct user *u = find_user(s, uid);
+	const struct resource *r = find_resource(s, rid);
+	struct question q;
 
-	if (user == MAP_NONE || resource == MAP_NONE)
+	if (u == NULL || r == NULL)
 		return false;
-	if (resource == s->super) /* exact, however wide the nesting */
-		return is_super(s, user);
-	return has_any(s, user, resource, GRANT_ACTIONS);
+	if (table_number(r->word) == s->super) /* exact, however wide the nesting */
+		return is_super(s, u);
+	question_init(&q, s, u, r, GRANT_ACTIONS);
+	ask_near(&q);
+	return is_any_granted(&q);
 }
 
 bool iam_is_superuser(const struct iam_snapshot *s, struct str uid)
 {
-	uint32_t user = find_user(s, uid);
+	const struct user *u = find_user(s, uid);
 
-	return user != MAP_NONE && is_super(s, user);
+	return u != NULL && is_super(s, u);
 }
 
 bool iam_knows_resource(const struct iam_snapshot *s, struct str rid)
 {
-	uint32_t resource = find_resource(s, rid);
-
-	return resource != MAP_NONE && resource_at(s, resource)->is_live != 0;
+	return find_resource(s, rid) != NULL;
 }
 
 struct telling {
@@ -192,18 +217,18 @@ static bool tell_gid(uint32_t group, void *ctx)
 {
 	const struct telling *t = ctx;
 
-	return t->each(group_id(t->s, group), t->ctx);
+	return t->each(group_id(group_name_at(t->s, group)), t->ctx);
 }
 
 bool iam_user_groups_each(const struct iam_snapshot *s, struct str uid,
 	iam_gid_each_fn *each, void *ctx)
 {
 	struct telling t = {.s = s, .each = each, .ctx = ctx};
-	uint32_t user = find_user(s, uid);
+	const struct user *u = find_user(s, uid);
 
-	if (user == MAP_NONE)
+	if (u == NULL)
 		return true;
-	return closure_visit_user(s, user, tell_gid, &t) == CLOSURE_DONE;
+	return closure_visit_user(s, u, tell_gid, &t) == CLOSURE_DONE;
 }
 
 /* Is there a picked resource in the row of a subject? */
@@ -213,6 +238,11 @@ struct picking {
 	void *ctx;
 };
 
+static bool is_picked(const struct picking *p, uint32_t resource)
+{
+	return p->pick(resource_id(resource_at(p->s, resource)), p->ctx);
+}
+
 static bool row_has_none(const struct picking *p, enum relation relation,
 	uint32_t subject)
 {
@@ -221,7 +251,7 @@ static bool row_has_none(const struct picking *p, enum relation relation,
 	for (bool ok = row_seek(p->s, relation, subject, &run); ok;
 		ok = row_next(p->s, &run))
 		for (size_t i = 0; i < run.count; i++)
-			if (p->pick(resource_id(p->s, row_value(run.keys[i])), p->ctx))
+			if (is_picked(p, row_value(run.keys[i])))
 				return false;
 	return true;
 }
@@ -236,27 +266,46 @@ bool iam_user_reaches_any(const struct iam_snapshot *s, struct str uid,
 	iam_rid_pick_fn *pick, void *ctx)
 {
 	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
-	uint32_t user = find_user(s, uid);
+	const struct user *u = find_user(s, uid);
 
-	if (user == MAP_NONE)
+	if (u == NULL)
 		return false;
-	return !row_has_none(&p, REL_USER_RESOURCE, user) ||
-		closure_visit_user(s, user, group_has_none, &p) != CLOSURE_DONE;
+	return !row_has_none(&p, REL_USER_RESOURCE, table_number(u->word)) ||
+		closure_visit_user(s, u, group_has_none, &p) != CLOSURE_DONE;
 }
 
 bool iam_group_reaches_any(const struct iam_snapshot *s, struct str gid,
 	iam_rid_pick_fn *pick, void *ctx)
 {
 	struct picking p = {.s = s, .pick = pick, .ctx = ctx};
-	uint32_t group = find_group(s, gid);
+	uint32_t group = record_number(find_group(s, gid));
 
 	return group != MAP_NONE &&
 		closure_visit_group(s, group, group_has_none, &p) != CLOSURE_DONE;
 }
 
+/* Tells the superusers among the users of one page. */
+struct supers {
+	const struct iam_snapshot *s;
+	iam_uid_each_fn *each;
+	void *ctx;
+};
+
+static bool tell_supers(const char *leaf, void *ctx)
+{
+	const struct user *users = (const void *)leaf;
+	const struct supers *t = ctx;
+
+	for (size_t i = 0; i < PAGE_BYTES / sizeof(*users); i++)
+		if (users[i].word != 0 && is_super(t->s, &users[i]) &&
+			!t->each(user_id(&users[i]), t->ctx))
+			return false;
+	return true;
+}
+
 void iam_superusers_each(const struct iam_snapshot *s, iam_uid_each_fn *each, void *ctx)
 {
-	for (uint32_t user = 0; user < s->users.count; user++)
-		if (is_super(s, user) && !each(user_id(s, user), ctx))
-			return;
+	struct supers t = {.s = s, .each = each, .ctx = ctx};
+
+	(void)table_each(&s->users.records, tell_supers, &t);
 }

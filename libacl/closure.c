@@ -7,10 +7,10 @@
  */
 #include "libacl/closure.h"
 
-enum closure_end closure_direct(const struct iam_snapshot *s, uint32_t user,
+enum closure_end closure_direct(const struct iam_snapshot *s, const struct user *u,
 	closure_visit_fn *visit, void *ctx)
 {
-	const struct user *u = user_at(s, user);
+	uint32_t user = table_number(u->word);
 	struct tree_run run;
 
 	if (u->n_groups <= USER_GROUPS) {
@@ -138,11 +138,11 @@ static void follow(struct walk *w)
 }
 
 static __attribute__((noinline)) enum closure_end walk_user(const struct iam_snapshot *s,
-	uint32_t user, closure_visit_fn *visit, void *ctx)
+	const struct user *u, closure_visit_fn *visit, void *ctx)
 {
 	struct walk w = {.s = s, .visit = visit, .ctx = ctx};
 
-	if (closure_direct(s, user, enter_wide, &w) == CLOSURE_DONE)
+	if (closure_direct(s, u, enter_wide, &w) == CLOSURE_DONE)
 		follow(&w);
 	return w.end;
 }
@@ -175,14 +175,14 @@ static bool visit_stored(uint32_t group, void *ctx)
 	return true;
 }
 
-enum closure_end closure_visit_user(const struct iam_snapshot *s, uint32_t user,
+enum closure_end closure_visit_user(const struct iam_snapshot *s, const struct user *u,
 	closure_visit_fn *visit, void *ctx)
 {
 	struct visiting v = {.s = s, .visit = visit, .ctx = ctx};
 
-	if (closure_direct(s, user, visit_stored, &v) == CLOSURE_STOPPED)
+	if (closure_direct(s, u, visit_stored, &v) == CLOSURE_STOPPED)
 		return CLOSURE_STOPPED;
-	return v.is_wide ? walk_user(s, user, visit, ctx) : CLOSURE_DONE;
+	return v.is_wide ? walk_user(s, u, visit, ctx) : CLOSURE_DONE;
 }
 
 enum closure_end closure_visit_group(const struct iam_snapshot *s, uint32_t group,

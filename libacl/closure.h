@@ -32,7 +32,7 @@ enum closure_end { CLOSURE_DONE, CLOSURE_STOPPED, CLOSURE_GAVE_UP };
 typedef bool closure_visit_fn(uint32_t group, void *ctx);
 
 /* The groups that a user is directly in, and those that contain a group directly. */
-enum closure_end closure_direct(const struct iam_snapshot *s, uint32_t user,
+enum closure_end closure_direct(const struct iam_snapshot *s, const struct user *u,
 	closure_visit_fn *visit, void *ctx);
 enum closure_end closure_containers(const struct iam_snapshot *s, uint32_t group,
 	closure_visit_fn *visit, void *ctx);
@@ -41,7 +41,7 @@ enum closure_end closure_containers(const struct iam_snapshot *s, uint32_t group
  * Visits the effective groups of a user or a group, some perhaps twice. No allocation; up to 400
  * KiB of stack if a set is wide, next to none otherwise.
  */
-enum closure_end closure_visit_user(const struct iam_snapshot *s, uint32_t user,
+enum closure_end closure_visit_user(const struct iam_snapshot *s, const struct user *u,
 	closure_visit_fn *visit, void *ctx);
 enum closure_end closure_visit_group(const struct iam_snapshot *s, uint32_t group,
 	closure_visit_fn *visit, void *ctx);

@@ -73,7 +73,7 @@ static enum iam_err look_up_user(const struct iam_edit *e, struct str uid, uint3
 {
 	if (!iam_uid_valid(uid))
 		return IAM_BAD_UID;
-	*ret = find_user(e->next, uid);
+	*ret = record_number(find_user(e->next, uid));
 	return IAM_OK;
 }
 
@@ -81,7 +81,7 @@ static enum iam_err look_up_group(const struct iam_edit *e, struct str gid, uint
 {
 	if (!iam_gid_valid(gid))
 		return IAM_BAD_GID;
-	*ret = find_group(e->next, gid);
+	*ret = record_number(find_group(e->next, gid));
 	return IAM_OK;
 }
 
@@ -90,7 +90,7 @@ static enum iam_err look_up_resource(const struct iam_edit *e, struct str rid,
 {
 	if (!iam_rid_valid(rid))
 		return IAM_BAD_RID;
-	*ret = find_resource(e->next, rid);
+	*ret = record_number(find_resource(e->next, rid));
 	return IAM_OK;
 }
 
@@ -223,7 +223,7 @@ enum iam_err iam_edit_remove_user(struct iam_edit *e, struct str uid)
 	err = look_up_user(e, uid, &user);
 	if (err != IAM_OK || user == MAP_NONE)
 		return err;
-	return as_err(user_at(e->next, user)->is_live == 0 || fact_remove_user(e, user));
+	return as_err(fact_remove_user(e, user));
 }
 
 enum iam_err iam_edit_remove_group(struct iam_edit *e, struct str gid)
@@ -234,7 +234,7 @@ enum iam_err iam_edit_remove_group(struct iam_edit *e, struct str gid)
 	err = look_up_group(e, gid, &group);
 	if (err != IAM_OK || group == MAP_NONE)
 		return err;
-	return as_err(!group_is_live(e->next, group) || fact_remove_group(e, group));
+	return as_err(fact_remove_group(e, group));
 }
 
 enum iam_err iam_edit_remove_resource(struct iam_edit *e, struct str rid)
@@ -245,8 +245,7 @@ enum iam_err iam_edit_remove_resource(struct iam_edit *e, struct str rid)
 	err = look_up_resource(e, rid, &resource);
 	if (err != IAM_OK || resource == MAP_NONE)
 		return err;
-	return as_err(resource_at(e->next, resource)->is_live == 0 ||
-		fact_remove_resource(e, resource));
+	return as_err(fact_remove_resource(e, resource));
 }
 
 /* ---- the end of an edit ---- */

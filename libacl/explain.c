@@ -91,11 +91,11 @@ static bool meet(uint32_t group, void *ctx)
 }
 
 /* The first step, in order of distance, whose group holds a wanted grant. */
-static enum iam_err walk(const struct iam_snapshot *s, uint32_t user,
+static enum iam_err walk(const struct iam_snapshot *s, const struct user *u,
 	const struct wanted *w, struct trail *t, uint32_t *ret_step)
 {
 	t->from = NO_STEP;
-	if (closure_direct(s, user, meet, t) == CLOSURE_STOPPED)
+	if (closure_direct(s, u, meet, t) == CLOSURE_STOPPED)
 		return IAM_NO_MEMORY;
 	for (t->from = 0; t->from < t->count; t->from++) {
 		uint32_t group = t->steps[t->from].group;
@@ -123,7 +123,7 @@ static void tell_chain(const struct iam_snapshot *s, const struct trail *t, uint
 	x->chain_len = left;
 	x->n_chain = left < IAM_CHAIN_MAX ? left : IAM_CHAIN_MAX;
 	for (uint32_t at = step; at != NO_STEP; at = t->steps[at].from) {
-		struct str gid = group_id(s, t->steps[at].group);
+		struct str gid = group_id(group_name_at(s, t->steps[at].group));
 
 		left--;
 		if (at == step)
@@ -144,27 +144,29 @@ static enum iam_action choose(uint64_t granted_actions, enum iam_action asked)
 }
 
 /* The grant by which the user is allowed: the user's own, else that of the nearest group. */
-static enum iam_err find_grant(const struct iam_snapshot *s, uint32_t user,
+static enum iam_err find_grant(const struct iam_snapshot *s, const struct user *u,
 	const struct wanted *w, enum iam_action asked, struct iam_explanation *x)
 {
-	uint64_t direct = granted(s, IAM_SUBJECT_USER, user, w->resource) & w->actions;
+	uint64_t direct =
+		granted(s, IAM_SUBJECT_USER, table_number(u->word), w->resource) &
+		w->actions;
 	struct trail t = {0};
 	uint32_t step = NO_STEP;
 	uint32_t group;
 	enum iam_err e;
 
-	x->rid = resource_id(s, w->resource);
+	x->rid = resource_id(resource_at(s, w->resource));
 	if (direct != 0) {
 		x->kind = IAM_SUBJECT_USER;
-		x->subject_id = user_id(s, user);
+		x->subject_id = user_id(u);
 		x->action = choose(direct, asked);
 		return IAM_OK;
 	}
-	e = walk(s, user, w, &t, &step);
+	e = walk(s, u, w, &t, &step);
 	if (e == IAM_OK) {
 		group = t.steps[step].group;
 		x->kind = IAM_SUBJECT_GROUP;
-		x->subject_id = group_id(s, group);
+		x->subject_id = group_id(group_name_at(s, group));
 		x->action = choose(granted(s, IAM_SUBJECT_GROUP, group, w->resource) &
 				w->actions,
 			asked);
@@ -188,9 +190,11 @@ enum iam_err iam_explain(const struct iam_snapshot *s, struct str uid, struct st
 	struct iam_explanation x = {.decision = iam_check(s, uid, rid, action)};
 	bool super = iam_is_superuser(s, uid);
 	struct wanted w = {
-		.resource = find_resource(s, super ? STR(IAM_SUPERUSER_RID) : rid),
+		.resource = record_number(find_resource(s,
+			super ? STR(IAM_SUPERUSER_RID) : rid)),
 		.actions = GRANT_ACTIONS,
 	};
+	const struct user *u;
 	enum iam_err e;
 
 	if (x.decision == IAM_DENY) {
@@ -201,7 +205,9 @@ enum iam_err iam_explain(const struct iam_snapshot *s, struct str uid, struct st
 	x.why = super ? IAM_WHY_SUPERUSER : IAM_WHY_GRANT;
 	if (!super)
 		w.actions = (uint64_t)1 << action | (uint64_t)1 << IAM_FULL;
-	e = find_grant(s, find_user(s, uid), &w, action, &x);
+	u = find_user(s, uid);
+	assert(u != NULL); /* who is unknown is denied */
+	e = find_grant(s, u, &w, action, &x);
 	if (e == IAM_OK)
 		*ret = x;
 	return e;

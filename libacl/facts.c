@@ -187,7 +187,7 @@ static bool link_grant(struct iam_edit *e, enum iam_subject kind, uint32_t subje
 
 	if (r == NULL)
 		return false;
-	r->sieve |= sieve_bit(kind, subject);
+	sieve_add(r->sieve, kind, subject);
 	return row_add(e, relation_of(kind), subject, resource) &&
 		row_add(e, REL_RESOURCE_SUBJECT, resource,
 			subject_value(kind, subject)) &&
@@ -214,13 +214,13 @@ bool fact_add_grant(struct iam_edit *e, enum iam_subject kind, uint32_t subject,
 }
 
 /* LIMIT: subjects up to which a sieve is made anew when one goes; above it is full anyway. */
-#define SIEVE_ROW 256U
+#define SIEVE_ROW 2048U
 
 /* Without the bits of those who have no grant any more. */
 static bool renew_sieve(struct iam_edit *e, uint32_t resource)
 {
 	struct resource *r = resource_touch(&e->cow, e->next, resource);
-	uint64_t sieve = 0;
+	uint64_t sieve[SIEVE_WORDS] = {0};
 	size_t seen = 0;
 	struct tree_run run;
 
@@ -234,13 +234,13 @@ static bool renew_sieve(struct iam_edit *e, uint32_t resource)
 		for (size_t i = 0; i < run.count; i++) {
 			uint32_t value = row_value(run.keys[i]);
 
-			sieve |=
-				sieve_bit((value & SUBJECT_GROUP) != 0 ? IAM_SUBJECT_GROUP
-								       : IAM_SUBJECT_USER,
-					value & ~SUBJECT_GROUP);
+			sieve_add(sieve,
+				(value & SUBJECT_GROUP) != 0 ? IAM_SUBJECT_GROUP
+							     : IAM_SUBJECT_USER,
+				value & ~SUBJECT_GROUP);
 		}
 	}
-	r->sieve = sieve;
+	memcpy(r->sieve, sieve, sizeof(r->sieve));
 	return true;
 }
 

@@ -2,18 +2,18 @@
  * names - records of users, groups and resources, found by the hash of their ids.
  *
  * Does not: check ids, or know facts.
- * Invariants: every number below `count` has a record and a word in the table; `live` ids are
- * those that are counted; ids that do not fit their record stand in pages that are only ever
- * appended to, where no reader of an older version looks.
+ * Invariants: every number below `count` has a record or is in the chain of free ones; ids that do
+ * not fit their record stand in pages that are only ever appended to, where no reader of an older
+ * version looks.
  */
 #include "libacl/names.h"
 
 #include "libacl/base/str.h"
 
-bool names_init(struct cow *c, struct names *n, size_t expected)
+bool names_init(struct cow *c, struct names *n, size_t record_bytes, size_t expected)
 {
 	*n = (struct names){0};
-	return table_init(c, &n->numbers, expected);
+	return table_init(c, &n->records, record_bytes, expected);
 }
 
 /* A copy of the id in the pages of long ids, or NULL. */
@@ -53,69 +53,89 @@ static bool set_text(struct cow *c, struct iam_snapshot *s, char *text, size_t r
 	return true;
 }
 
-/* The next number: its record, and the word that finds it; NULL: no memory. */
-static void *add_number(struct cow *c, struct names *n, uint64_t hash)
+/* A number for a new id, and its record; NULL: no memory. */
+static void *add_record(struct cow *c, struct names *n, uint64_t hash, uint32_t *ret)
 {
-	void *record;
-	uint64_t word = table_number_word(hash, n->count);
+	uint32_t number = n->free != 0 ? n->free - 1 : n->count;
+	uint32_t *half;
 
-	if (n->count >= MAP_MAX_COUNT)
+	if (number >= MAP_MAX_COUNT)
 		return NULL;
-	record = array_touch(c, &n->records, n->count);
-	if (record == NULL || table_put(c, &n->numbers, hash, word, ~(uint64_t)0) == NULL)
+	half = array_touch(c, &n->hashes, sizeof(*half), number);
+	if (half == NULL)
 		return NULL;
-	return record;
+	if (n->free != 0)
+		n->free = *half;
+	else
+		n->count++;
+	*half = (uint32_t)(hash >> 32);
+	*ret = number;
+	return table_put(c, &n->records, hash, table_number_word(hash, number),
+		~(uint64_t)0);
+}
+
+static void *touch_record(struct cow *c, struct names *n, uint32_t number)
+{
+	return table_put(c, &n->records, hash_at(n, number), (uint64_t)number + 1,
+		TABLE_NUMBER_MASK);
+}
+
+/* Frees the number for the next id. */
+static bool remove_record(struct cow *c, struct names *n, uint32_t number)
+{
+	uint64_t hash = hash_at(n, number);
+	uint32_t *half = array_touch(c, &n->hashes, sizeof(*half), number);
+
+	if (half == NULL)
+		return false;
+	*half = n->free;
+	n->free = number + 1;
+	return table_remove(c, &n->records, hash, (uint64_t)number + 1,
+		TABLE_NUMBER_MASK);
 }
 
 struct user *user_touch(struct cow *c, struct iam_snapshot *s, uint32_t user)
 {
-	return array_touch(c, &s->users.records, user);
+	return touch_record(c, &s->users, user);
 }
 
 struct group *group_touch(struct cow *c, struct iam_snapshot *s, uint32_t group)
 {
-	return array_touch(c, &s->nesting, group);
+	return array_touch(c, &s->nesting, sizeof(struct group), group);
 }
 
 struct resource *resource_touch(struct cow *c, struct iam_snapshot *s, uint32_t resource)
 {
-	return array_touch(c, &s->resources.records, resource);
+	return touch_record(c, &s->resources, resource);
 }
 
 bool user_add(struct cow *c, struct iam_snapshot *s, struct str uid, uint64_t hash,
 	uint32_t *ret)
 {
-	struct user *u = add_number(c, &s->users, hash);
+	struct user *u = add_record(c, &s->users, hash, ret);
 
 	if (u == NULL || !set_text(c, s, u->text, USER_TEXT, uid))
 		return false;
 	u->len = (uint16_t)uid.len;
-	u->is_live = 1;
 	s->stats.users++;
-	*ret = s->users.count++;
 	return true;
 }
 
 bool user_intern(struct cow *c, struct iam_snapshot *s, struct str uid, uint64_t hash,
 	uint32_t *ret)
 {
-	uint32_t number = user_find(s, uid, hash);
-	struct user *u;
+	const struct user *u = user_find(s, uid, hash);
 
-	if (number == MAP_NONE)
+	if (u == NULL)
 		return user_add(c, s, uid, hash, ret);
-	if (user_at(s, number)->is_live == 0) {
-		u = user_touch(c, s, number);
-		if (u == NULL)
-			return false;
-		u->is_live = 1;
-		s->stats.users++;
-	}
-	*ret = number;
+	*ret = table_number(u->word);
 	return true;
 }
 
-/* A group nested nowhere, whose effective set is itself. */
+/*
+ * A group nested nowhere, whose effective set is itself. A number that is used again has been
+ * worked out to be that, or will be at the end of this edit.
+ */
 static bool init_nesting(struct cow *c, struct iam_snapshot *s, uint32_t group)
 {
 	struct group *g = group_touch(c, s, group);
@@ -130,101 +150,69 @@ static bool init_nesting(struct cow *c, struct iam_snapshot *s, uint32_t group)
 bool group_add(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_t hash,
 	uint32_t *ret)
 {
-	struct group_name *g = add_number(c, &s->groups, hash);
+	uint32_t count = s->groups.count;
+	struct group_name *g = add_record(c, &s->groups, hash, ret);
 
 	if (g == NULL || !set_text(c, s, g->text, GROUP_TEXT, gid) ||
-		!init_nesting(c, s, s->groups.count))
+		(*ret == count && !init_nesting(c, s, *ret)))
 		return false;
 	g->len = (uint16_t)gid.len;
-	g->is_live = 1;
 	s->stats.groups++;
-	*ret = s->groups.count++;
 	return true;
 }
 
 bool group_intern(struct cow *c, struct iam_snapshot *s, struct str gid, uint64_t hash,
 	uint32_t *ret)
 {
-	uint32_t number = group_find(s, gid, hash);
-	struct group_name *g;
+	const struct group_name *g = group_find(s, gid, hash);
 
-	if (number == MAP_NONE)
+	if (g == NULL)
 		return group_add(c, s, gid, hash, ret);
-	if (!group_is_live(s, number)) {
-		g = array_touch(c, &s->groups.records, number);
-		if (g == NULL)
-			return false;
-		g->is_live = 1;
-		s->stats.groups++;
-	}
-	*ret = number;
+	*ret = table_number(g->word);
 	return true;
 }
 
 bool resource_add(struct cow *c, struct iam_snapshot *s, struct str rid, uint64_t hash,
 	uint32_t *ret)
 {
-	struct resource *r = add_number(c, &s->resources, hash);
+	struct resource *r = add_record(c, &s->resources, hash, ret);
 
 	if (r == NULL || !set_text(c, s, r->text, RESOURCE_TEXT, rid))
 		return false;
 	r->len = (uint16_t)rid.len;
-	r->is_live = 1;
 	s->stats.resources++;
 	if (str_eq(rid, STR(IAM_SUPERUSER_RID)))
-		s->super = s->resources.count;
-	*ret = s->resources.count++;
+		s->super = *ret;
 	return true;
 }
 
 bool resource_intern(struct cow *c, struct iam_snapshot *s, struct str rid, uint64_t hash,
 	uint32_t *ret)
 {
-	uint32_t number = resource_find(s, rid, hash);
-	struct resource *r;
+	const struct resource *r = resource_find(s, rid, hash);
 
-	if (number == MAP_NONE)
+	if (r == NULL)
 		return resource_add(c, s, rid, hash, ret);
-	if (resource_at(s, number)->is_live == 0) {
-		r = resource_touch(c, s, number);
-		if (r == NULL)
-			return false;
-		r->is_live = 1;
-		s->stats.resources++;
-	}
-	*ret = number;
+	*ret = table_number(r->word);
 	return true;
 }
 
 bool user_forget(struct cow *c, struct iam_snapshot *s, uint32_t user)
 {
-	struct user *u = user_touch(c, s, user);
-
-	if (u == NULL)
-		return false;
-	s->stats.users -= u->is_live;
-	u->is_live = 0;
-	return true;
+	s->stats.users--;
+	return remove_record(c, &s->users, user);
 }
 
 bool group_forget(struct cow *c, struct iam_snapshot *s, uint32_t group)
 {
-	struct group_name *g = array_touch(c, &s->groups.records, group);
-
-	if (g == NULL)
-		return false;
-	s->stats.groups -= g->is_live;
-	g->is_live = 0;
-	return true;
+	s->stats.groups--;
+	return remove_record(c, &s->groups, group);
 }
 
 bool resource_forget(struct cow *c, struct iam_snapshot *s, uint32_t resource)
 {
-	struct resource *r = resource_touch(c, s, resource);
-
-	if (r == NULL)
-		return false;
-	s->stats.resources -= r->is_live;
-	r->is_live = 0;
-	return true;
+	s->stats.resources--;
+	if (resource == s->super)
+		s->super = MAP_NONE;
+	return remove_record(c, &s->resources, resource);
 }

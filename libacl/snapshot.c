@@ -34,19 +34,19 @@ typedef bool add_fn(struct cow *c, struct iam_snapshot *s, struct str id, uint64
 
 /* The snapshot gives the same numbers as the model, because it is told in the same order. */
 static bool copy_names(const struct builder *b, const struct map *from,
-	struct names *names, add_fn *add)
+	struct names *names, size_t record_bytes, add_fn *add)
 {
 	uint64_t hashes[AHEAD] = {0};
 	uint32_t number;
 
-	if (!names_init(b->c, names, from->count))
+	if (!names_init(b->c, names, record_bytes, from->count))
 		return false;
 	for (size_t i = 0; i < from->count + AHEAD; i++) {
 		uint64_t hash = hashes[i % AHEAD];
 
 		if (i < from->count) {
 			hashes[i % AHEAD] = map_hash(&b->s->seed, from->keys[i]);
-			table_prefetch(&names->numbers, hashes[i % AHEAD]);
+			table_prefetch(&names->records, record_bytes, hashes[i % AHEAD]);
 		}
 		if (i >= AHEAD && !add(b->c, b->s, from->keys[i - AHEAD], hash, &number))
 			return false;
@@ -63,7 +63,7 @@ static bool note_grant(struct builder *b, uint64_t grant)
 
 	if (r == NULL)
 		return false;
-	r->sieve |= sieve_bit(grant_kind(grant), subject);
+	sieve_add(r->sieve, grant_kind(grant), subject);
 	if (number != b->s->super)
 		return true;
 	if (grant_kind(grant) == IAM_SUBJECT_USER) {
@@ -86,12 +86,20 @@ static uint64_t hash_of_grant(const struct iam_snapshot *s, uint64_t grant)
 	return grant_hash(s->grants.seed, grant & ~(uint64_t)GRANT_ACTIONS);
 }
 
+/* Has the memory fetched that a grant will need. */
+static void fetch_for_grant(const struct iam_snapshot *s, uint64_t grant)
+{
+	table_prefetch(&s->grants, sizeof(grant), hash_of_grant(s, grant));
+	table_prefetch(&s->resources.records, sizeof(struct resource),
+		hash_at(&s->resources, grant_resource(grant)));
+}
+
 static bool build_grants(struct builder *b)
 {
 	struct iam_snapshot *s = b->s;
 
-	s->grants = (struct table){.of_grants = true, .seed = s->seed.k0};
-	if (!table_init(b->c, &s->grants, b->m->grants.count))
+	s->grants = (struct table){.seed = s->seed.k0};
+	if (!table_init(b->c, &s->grants, sizeof(uint64_t), b->m->grants.count))
 		return false;
 	for (size_t i = 0; i < b->m->grants.count; i++) {
 		const uint64_t *items = b->m->grants.items;
@@ -99,7 +107,7 @@ static bool build_grants(struct builder *b)
 		uint64_t *word;
 
 		if (i + AHEAD < b->m->grants.count)
-			table_prefetch(&s->grants, hash_of_grant(s, items[i + AHEAD]));
+			fetch_for_grant(s, items[i + AHEAD]);
 		word = table_put(b->c, &s->grants, hash_of_grant(s, grant), grant,
 			~(uint64_t)GRANT_ACTIONS);
 		if (word == NULL || !note_grant(b, grant))
@@ -129,11 +137,15 @@ static bool load_pairs(struct builder *b, const struct pair_list *l,
 	return load_keys(b);
 }
 
+static uint32_t row_of(uint64_t key)
+{
+	return (uint32_t)(key >> ROW_SHIFT) & (uint32_t)(MAP_MAX_COUNT - 1);
+}
+
 /* One user's groups, count of them, into its record or into the rows. */
 static bool set_user_groups(struct builder *b, const uint64_t *keys, size_t count)
 {
-	uint32_t user = (uint32_t)(keys[0] >> ROW_SHIFT) & (uint32_t)(MAP_MAX_COUNT - 1);
-	struct user *u = user_touch(b->c, b->s, user);
+	struct user *u = user_touch(b->c, b->s, row_of(keys[0]));
 
 	if (u == NULL)
 		return false;
@@ -156,6 +168,9 @@ static bool load_user_groups(struct builder *b)
 	b->count = sort_keys(b->keys, b->spare, l->count);
 	b->s->stats.memberships = b->count;
 	for (size_t from = 0, to; from < b->count; from = to) {
+		if (from + AHEAD < b->count)
+			table_prefetch(&b->s->users.records, sizeof(struct user),
+				hash_at(&b->s->users, row_of(b->keys[from + AHEAD])));
 		for (to = from + 1; to < b->count; to++)
 			if (b->keys[to] >> ROW_SHIFT != b->keys[from] >> ROW_SHIFT)
 				break;
@@ -165,18 +180,26 @@ static bool load_user_groups(struct builder *b)
 	return true;
 }
 
-/* What is made of the table's words. */
+/* What is made of the table's words: the rows from `from` up to `to`. */
 struct gathering {
 	struct builder *b;
 	enum relation relation;
+	uint32_t from;
+	uint32_t to;
 };
 
-static void gather(const uint64_t words[TABLE_SLOTS], void *ctx)
+static void gather_key(const struct gathering *g, uint32_t row, uint32_t value)
 {
-	const struct gathering *g = ctx;
-	struct builder *b = g->b;
+	if (row >= g->from && row < g->to)
+		g->b->keys[g->b->count++] = row_key(g->relation, row, value);
+}
 
-	for (size_t i = 0; i < TABLE_SLOTS; i++) {
+static bool gather(const char *leaf, void *ctx)
+{
+	const uint64_t *words = (const void *)leaf;
+	const struct gathering *g = ctx;
+
+	for (size_t i = 0; i < PAGE_BYTES / sizeof(*words); i++) {
 		bool of_group = grant_kind(words[i]) == IAM_SUBJECT_GROUP;
 		uint32_t subject = grant_subject(words[i]);
 		uint32_t resource = grant_resource(words[i]);
@@ -184,23 +207,41 @@ static void gather(const uint64_t words[TABLE_SLOTS], void *ctx)
 		if (words[i] == 0)
 			continue;
 		if (g->relation == REL_RESOURCE_SUBJECT)
-			b->keys[b->count++] = row_key(g->relation, resource,
-				subject | (of_group ? SUBJECT_GROUP : 0));
+			gather_key(g, resource, subject | (of_group ? SUBJECT_GROUP : 0));
 		else if (of_group == (g->relation == REL_GROUP_RESOURCE))
-			b->keys[b->count++] = row_key(g->relation, subject, resource);
-		if (g->relation == REL_RESOURCE_SUBJECT)
-			b->s->stats.grants +=
-				(size_t)__builtin_popcountll(words[i] & GRANT_ACTIONS);
+			gather_key(g, subject, resource);
 	}
+	return true;
 }
 
-static bool load_grants(struct builder *b, enum relation relation)
+/* So many keys at a time, unless rows are very unequal: memory that is not touched costs nothing. */
+#define PART ((size_t)2 << 20)
+
+/* rows: how many there are */
+static bool load_grants(struct builder *b, enum relation relation, uint32_t rows)
 {
+	uint32_t parts = (uint32_t)(b->s->grants.count / PART) + 1;
 	struct gathering g = {.b = b, .relation = relation};
 
-	b->count = 0;
-	table_each(&b->s->grants, gather, &g);
-	return load_keys(b);
+	for (uint32_t part = 0; part < parts; part++) {
+		g.from = g.to;
+		g.to = (uint32_t)((uint64_t)rows * (part + 1) / parts);
+		b->count = 0;
+		(void)table_each(&b->s->grants, gather, &g);
+		if (!load_keys(b))
+			return false;
+	}
+	return true;
+}
+
+static bool count_grants(const char *leaf, void *ctx)
+{
+	const uint64_t *words = (const void *)leaf;
+	struct iam_snapshot *s = ctx;
+
+	for (size_t i = 0; i < PAGE_BYTES / sizeof(*words); i++)
+		s->stats.grants += (size_t)__builtin_popcountll(words[i] & GRANT_ACTIONS);
+	return true;
 }
 
 static bool build_rows(struct builder *b)
@@ -210,14 +251,16 @@ static bool build_rows(struct builder *b)
 
 	most = m->subgroups.count > most ? m->subgroups.count : most;
 	most = m->grants.count > most ? m->grants.count : most;
+	(void)table_each(&b->s->grants, count_grants, b->s);
 	b->keys = calloc(most + 1, sizeof(*b->keys));
 	b->spare = calloc(most + 1, sizeof(*b->spare));
 	return b->keys != NULL && b->spare != NULL && load_user_groups(b) &&
 		load_pairs(b, &m->members, REL_GROUP_USER, true) &&
 		load_pairs(b, &m->subgroups, REL_CONTAINER, false) &&
 		load_pairs(b, &m->subgroups, REL_SUBGROUP, true) &&
-		load_grants(b, REL_USER_RESOURCE) && load_grants(b, REL_GROUP_RESOURCE) &&
-		load_grants(b, REL_RESOURCE_SUBJECT) &&
+		load_grants(b, REL_USER_RESOURCE, b->s->users.count) &&
+		load_grants(b, REL_GROUP_RESOURCE, b->s->groups.count) &&
+		load_grants(b, REL_RESOURCE_SUBJECT, b->s->resources.count) &&
 		tree_load_end(&b->load, &b->s->rows);
 }
 
@@ -245,9 +288,11 @@ static bool build(struct builder *b)
 
 	s->seed = b->m->users.seed;
 	s->super = MAP_NONE;
-	ok = copy_names(b, &b->m->users, &s->users, user_add) &&
-		copy_names(b, &b->m->groups, &s->groups, group_add) &&
-		copy_names(b, &b->m->resources, &s->resources, resource_add) &&
+	ok = copy_names(b, &b->m->users, &s->users, sizeof(struct user), user_add) &&
+		copy_names(b, &b->m->groups, &s->groups, sizeof(struct group_name),
+			group_add) &&
+		copy_names(b, &b->m->resources, &s->resources, sizeof(struct resource),
+			resource_add) &&
 		build_grants(b) && build_rows(b) && build_nesting(b);
 	tree_load_done(&b->load);
 	free(b->keys);

@@ -2,12 +2,14 @@
  * snapshot - the frozen facts, laid out for asking: internal to libacl.
  *
  * A snapshot is a small head over pages that it shares with the versions before and after it. A
- * user, group or resource is a number for good, with a record of one cache line; what does not
- * fit there, and what only changes ask for, stands in the ordered set `rows`.
+ * user, group or resource has a number for as long as it is known, and a record in a table by the
+ * hash of its id; what does not fit there, and what only changes ask for, stands in the ordered
+ * set `rows`. What a check asks of a group stands apart, by number.
  */
 #ifndef ACL_SNAPSHOT_H
 #define ACL_SNAPSHOT_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,26 +24,37 @@
 
 /* Ids that are longer than their record has room for stand elsewhere. */
 #define USER_TEXT     24U
-#define GROUP_TEXT    60U
-#define RESOURCE_TEXT 52U
+#define GROUP_TEXT    54U
+#define RESOURCE_TEXT 54U
 
-#define USER_GROUPS 8U
+#define USER_GROUPS 6U
 
+/* Records begin with the word by which a table finds them; it has the number too. */
 struct user {
-	uint32_t groups
-		[USER_GROUPS]; /* direct memberships; if more, all are in REL_USER_GROUP */
+	uint64_t word;
+	/* direct memberships; if there are more, all are in REL_USER_GROUP */
+	uint32_t groups[USER_GROUPS];
 	uint32_t n_groups;
 	uint16_t len;
-	uint8_t is_live;
 	uint8_t is_super; /* a direct grant on the superuser resource */
+	uint8_t pad;
 	char text[USER_TEXT];
 };
 
 struct group_name {
+	uint64_t word;
 	uint16_t len;
-	uint8_t is_live;
-	uint8_t pad;
 	char text[GROUP_TEXT];
+};
+
+#define SIEVE_WORDS 8U
+
+struct resource {
+	uint64_t word;
+	uint16_t len;
+	char text[RESOURCE_TEXT];
+	/* A bit for each subject with a grant: most look-ups that find nothing end here. */
+	uint64_t sieve[SIEVE_WORDS];
 };
 
 /* LIMIT: larger effective sets are walked instead of stored. */
@@ -60,19 +73,10 @@ struct group {
 	uint32_t ids[GROUP_IDS];
 };
 
-struct resource {
-	/* A bit for each subject with a grant: most look-ups that find nothing end here. */
-	uint64_t sieve;
-	uint16_t len;
-	uint8_t is_live;
-	uint8_t pad;
-	char text[RESOURCE_TEXT];
-};
-
-_Static_assert(sizeof(struct user) == RECORD_BYTES, "one line");
-_Static_assert(sizeof(struct group_name) == RECORD_BYTES, "one line");
-_Static_assert(sizeof(struct group) == RECORD_BYTES, "one line");
-_Static_assert(sizeof(struct resource) == RECORD_BYTES, "one line");
+_Static_assert(sizeof(struct user) == 64, "a line of the cache");
+_Static_assert(sizeof(struct group_name) == 64, "a line of the cache");
+_Static_assert(sizeof(struct resource) == 128, "two lines");
+_Static_assert(sizeof(struct group) == 64, "a line of the cache");
 
 /* What stands in `rows`: number -> numbers. */
 enum relation {
@@ -101,11 +105,15 @@ static inline uint32_t row_value(uint64_t key)
 	return (uint32_t)(key & (((uint64_t)1 << ROW_SHIFT) - 1));
 }
 
-/* Numbered ids: `numbers` finds a number by hash, `records` leads to the rest. */
+/*
+ * Numbered ids. By number only the upper half of the hash is kept, enough to find the record. A
+ * number that is free for the next id leads to another one instead: that + 1, or 0.
+ */
 struct names {
-	struct table numbers;
-	struct array records;
-	uint32_t count; /* numbers given, those of removed ids included */
+	struct table records;
+	struct array hashes; /* uint32_t */
+	uint32_t count;      /* numbers ever given */
+	uint32_t free;       /* the first free one + 1, or 0 */
 };
 
 struct iam_snapshot {
@@ -113,7 +121,7 @@ struct iam_snapshot {
 	uint64_t version;
 	struct map_seed seed;
 	struct names users;
-	struct names groups; /* records: struct group_name */
+	struct names groups;
 	struct names resources;
 	struct array nesting; /* struct group, by the same numbers */
 	struct table grants;
@@ -125,20 +133,45 @@ struct iam_snapshot {
 	struct iam_snapshot_stats stats;
 };
 
-static inline const struct user *user_at(const struct iam_snapshot *s, uint32_t user)
-{
-	return array_at(&s->users.records, user);
-}
-
 static inline const struct group *group_at(const struct iam_snapshot *s, uint32_t group)
 {
-	return array_at(&s->nesting, group);
+	return array_at(&s->nesting, sizeof(struct group), group);
+}
+
+/* The hash of the id with that number, as far as it is known by number. */
+static inline uint64_t hash_at(const struct names *names, uint32_t number)
+{
+	const uint32_t *half = array_at(&names->hashes, sizeof(*half), number);
+
+	return (uint64_t)*half << 32;
+}
+
+/* The record of a number that is in use. */
+static inline const void *record_at(const struct names *names, size_t record_bytes,
+	uint32_t number)
+{
+	const void *record = table_find(&names->records, record_bytes,
+		hash_at(names, number), (uint64_t)number + 1, TABLE_NUMBER_MASK);
+
+	assert(record != NULL);
+	return record;
+}
+
+static inline const struct user *user_at(const struct iam_snapshot *s, uint32_t user)
+{
+	return record_at(&s->users, sizeof(struct user), user);
+}
+
+static inline const struct group_name *group_name_at(const struct iam_snapshot *s,
+	uint32_t group)
+{
+	return record_at(&s->groups, sizeof(struct group_name), group);
 }
 
 static inline const struct resource *resource_at(const struct iam_snapshot *s,
 	uint32_t resource)
 {
-	return array_at(&s->resources.records, resource);
+	return record_at(&s->resources, sizeof(struct resource), resource);
 }
 
 /* The id in a record: in place, or where the first bytes point to. */
@@ -151,83 +184,87 @@ static inline struct str record_text(const char *text, uint16_t len, size_t room
 	return (struct str){.ptr = ptr, .len = len};
 }
 
-static inline struct str user_id(const struct iam_snapshot *s, uint32_t user)
+typedef struct str id_fn(const void *record);
+
+static inline struct str user_id(const void *record)
 {
-	const struct user *u = user_at(s, user);
+	const struct user *u = record;
 
 	return record_text(u->text, u->len, USER_TEXT);
 }
 
-static inline struct str group_id(const struct iam_snapshot *s, uint32_t group)
+static inline struct str group_id(const void *record)
 {
-	const struct group_name *g = array_at(&s->groups.records, group);
+	const struct group_name *g = record;
 
 	return record_text(g->text, g->len, GROUP_TEXT);
 }
 
-static inline bool group_is_live(const struct iam_snapshot *s, uint32_t group)
+static inline struct str resource_id(const void *record)
 {
-	const struct group_name *g = array_at(&s->groups.records, group);
-
-	return g->is_live != 0;
-}
-
-static inline struct str resource_id(const struct iam_snapshot *s, uint32_t resource)
-{
-	const struct resource *r = resource_at(s, resource);
+	const struct resource *r = record;
 
 	return record_text(r->text, r->len, RESOURCE_TEXT);
 }
 
-typedef struct str id_fn(const struct iam_snapshot *s, uint32_t number);
-
-static inline uint32_t names_find(const struct iam_snapshot *s, const struct names *names,
+static inline const void *record_find(const struct names *names, size_t record_bytes,
 	struct str id, uint64_t hash, id_fn *id_of)
 {
-	const uint64_t *words = table_words(&names->numbers, hash);
-	size_t at = table_place(hash);
+	const char *leaf = table_leaf(&names->records, hash);
+	size_t at = table_place(hash, record_bytes);
+	const uint64_t *slot;
 
-	for (; words[at] != 0; at = (at + 1) & (TABLE_SLOTS - 1))
-		if (((words[at] ^ hash) & ~TABLE_NUMBER_MASK) == 0 &&
-			str_eq(id_of(s, table_number(words[at])), id))
-			return table_number(words[at]);
-	return MAP_NONE;
+	for (; *(slot = table_slot(leaf, at, record_bytes)) != 0;
+		at = table_next(at, record_bytes))
+		if (((*slot ^ hash) & ~TABLE_NUMBER_MASK) == 0 && str_eq(id_of(slot), id))
+			return slot;
+	return NULL;
 }
 
-/* The number of an id, removed ones included, or MAP_NONE. hash: map_hash() of the id. */
-static inline uint32_t user_find(const struct iam_snapshot *s, struct str uid,
+/* The record of an id, or NULL. hash: map_hash() of the id. */
+static inline const struct user *user_find(const struct iam_snapshot *s, struct str uid,
 	uint64_t hash)
 {
-	return names_find(s, &s->users, uid, hash, user_id);
+	return record_find(&s->users, sizeof(struct user), uid, hash, user_id);
 }
 
-static inline uint32_t group_find(const struct iam_snapshot *s, struct str gid,
-	uint64_t hash)
+static inline const struct group_name *group_find(const struct iam_snapshot *s,
+	struct str gid, uint64_t hash)
 {
-	return names_find(s, &s->groups, gid, hash, group_id);
+	return record_find(&s->groups, sizeof(struct group_name), gid, hash, group_id);
 }
 
-static inline uint32_t resource_find(const struct iam_snapshot *s, struct str rid,
-	uint64_t hash)
+static inline const struct resource *resource_find(const struct iam_snapshot *s,
+	struct str rid, uint64_t hash)
 {
-	return names_find(s, &s->resources, rid, hash, resource_id);
+	return record_find(&s->resources, sizeof(struct resource), rid, hash,
+		resource_id);
+}
+
+/* The number of a record, or MAP_NONE of none. */
+static inline uint32_t record_number(const void *record)
+{
+	const uint64_t *word = record;
+
+	return word == NULL ? MAP_NONE : table_number(*word);
 }
 
 /* The same for any strings; an absent one is never found. */
-static inline uint32_t find_user(const struct iam_snapshot *s, struct str uid)
+static inline const struct user *find_user(const struct iam_snapshot *s, struct str uid)
 {
-	return uid.ptr == NULL ? MAP_NONE : user_find(s, uid, map_hash(&s->seed, uid));
+	return uid.ptr == NULL ? NULL : user_find(s, uid, map_hash(&s->seed, uid));
 }
 
-static inline uint32_t find_group(const struct iam_snapshot *s, struct str gid)
+static inline const struct group_name *find_group(const struct iam_snapshot *s,
+	struct str gid)
 {
-	return gid.ptr == NULL ? MAP_NONE : group_find(s, gid, map_hash(&s->seed, gid));
+	return gid.ptr == NULL ? NULL : group_find(s, gid, map_hash(&s->seed, gid));
 }
 
-static inline uint32_t find_resource(const struct iam_snapshot *s, struct str rid)
+static inline const struct resource *find_resource(const struct iam_snapshot *s,
+	struct str rid)
 {
-	return rid.ptr == NULL ? MAP_NONE
-			       : resource_find(s, rid, map_hash(&s->seed, rid));
+	return rid.ptr == NULL ? NULL : resource_find(s, rid, map_hash(&s->seed, rid));
 }
 
 /* The values of a row, in the manner of tree_seek() and tree_next(). */
@@ -256,12 +293,28 @@ static inline uint64_t granted(const struct iam_snapshot *s, enum iam_subject ki
 		GRANT_ACTIONS;
 }
 
-/* The subject's bit in a sieve. */
-static inline uint64_t sieve_bit(enum iam_subject kind, uint32_t subject)
+/* The place of the subject's bit in a sieve. */
+static inline uint32_t sieve_bit(enum iam_subject kind, uint32_t subject)
 {
 	uint32_t number = subject * 2 + (kind == IAM_SUBJECT_GROUP);
 
-	return (uint64_t)1 << ((number * 0x9E3779B1U) >> 26);
+	return (number * 0x9E3779B1U) >> 23;
+}
+
+static inline void sieve_add(uint64_t sieve[SIEVE_WORDS], enum iam_subject kind,
+	uint32_t subject)
+{
+	uint32_t bit = sieve_bit(kind, subject);
+
+	sieve[bit / 64] |= (uint64_t)1 << bit % 64;
+}
+
+static inline bool sieve_has(const uint64_t sieve[SIEVE_WORDS], enum iam_subject kind,
+	uint32_t subject)
+{
+	uint32_t bit = sieve_bit(kind, subject);
+
+	return (sieve[bit / 64] >> bit % 64 & 1) != 0;
 }
 
 #endif

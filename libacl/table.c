@@ -1,179 +1,263 @@
 /*
  * table - the writing half of extendible hashing.
  *
- * A page of pointers with b bits has 2^b of them; a page of words that has d <= b bits in common
- * stands in 2^(b-d) places next to each other. When b has reached its maximum, a page that must be
- * split first gets a page of pointers of its own.
+ * A page whose slots have their first d bits of hash in common stands in every place of the page
+ * of pointers above it that begins with those bits; so does a page of pointers in the one above
+ * that. A page of pointers has 2^b of them, chosen by the b bits of hash behind those that all
+ * below it share. Where there is no second place for what must be split, the page of pointers is
+ * doubled; one that is full is split itself, so that pages of pointers are few and dense.
  *
  * Does not: join pages again; what was emptied is filled first when the table grows.
  * Invariants: at most four fifths of a page are in use, so every probe ends; within a page of
- * pointers there is no empty place.
+ * pointers there is no empty place; `depth` of a page is d, whatever stands above it.
  */
 #include "libacl/table.h"
 
 #include <string.h>
 
 #define FAN_BITS_MAX 10U /* PAGE_BYTES of pointers */
-#define FULL         (TABLE_SLOTS * 4 / 5)
-#define HASH_BITS    25U /* above those that choose the place */
+#define LEVELS_MAX   4U  /* 25 bits by at least 9, and one of few on top */
 
-/* The way to a page of words. */
-struct path {
-	char **fan_slot; /* what leads to the lowest page of pointers; NULL: there is none */
-	char **fan;      /* that page */
-	unsigned bits;     /* of it */
-	unsigned consumed; /* bits of the hash above it */
-	uint64_t *words;
+/* A page of pointers on the way to a page of slots. */
+struct level {
+	char **fan;
+	unsigned bits;
+	unsigned skip; /* bits that all below it share */
 };
+
+struct path {
+	struct level levels[LEVELS_MAX]; /* the root first */
+	unsigned count;
+	char *leaf;
+};
+
+static bool of_grants(const struct table *t)
+{
+	return t->slot_bytes == sizeof(uint64_t);
+}
 
 static uint64_t word_hash(const struct table *t, uint64_t word)
 {
-	if (t->of_grants)
+	if (of_grants(t))
 		return grant_hash(t->seed, word & ~(uint64_t)GRANT_ACTIONS);
 	return word & ~TABLE_NUMBER_MASK;
 }
 
-/* The bits-wide field of the hash behind the first `consumed` bits. */
-static size_t field(uint64_t hash, unsigned consumed, unsigned bits)
+static size_t slots_of(const struct table *t)
 {
-	return (hash << consumed) >> 1 >> (63 - bits);
+	return PAGE_BYTES / t->slot_bytes;
 }
 
-static char *tag_fan(char **fan, unsigned bits)
+static uint64_t *slot_at(const struct table *t, char *leaf, size_t at)
 {
-	return (char *)fan + (TABLE_FAN | bits);
+	return (void *)(leaf + at * t->slot_bytes);
 }
 
-/* Writes the page of words into all of its places. */
-static void place_words(struct path *p, struct table *t, uint64_t hash, uint64_t *words)
+static size_t field(uint64_t hash, const struct level *l)
 {
+	return hash << l->skip >> 1 >> (63 - l->bits);
+}
+
+static char *tag_fan(const struct level *l)
+{
+	return (char *)l->fan +
+		(TABLE_FAN | l->bits | (size_t)l->skip << TABLE_SKIP_SHIFT);
+}
+
+/* Writes a page that has `depth` bits in common into all of its places below that many levels. */
+static void place(struct table *t, const struct path *p, unsigned levels, uint64_t hash,
+	char *tagged, unsigned depth)
+{
+	const struct level *above;
 	unsigned spare;
 	size_t first;
 
-	p->words = words;
-	if (p->fan == NULL) {
-		t->root = (char *)words;
+	if (levels == 0) {
+		t->root = tagged;
 		return;
 	}
-	spare = p->bits - pool_info(words)->depth;
-	first = field(hash, p->consumed, p->bits) >> spare << spare;
+	above = &p->levels[levels - 1];
+	spare = above->skip + above->bits - depth;
+	first = field(hash, above) >> spare << spare;
 	for (size_t i = first; i < first + ((size_t)1 << spare); i++)
-		p->fan[i] = (char *)words;
+		above->fan[i] = tagged;
 }
 
-/* Makes the way to the words of that hash writable. */
+/* Makes the way to the slots of that hash writable. */
 static bool touch_path(struct cow *c, struct table *t, uint64_t hash, struct path *p)
 {
-	char **slot = &t->root;
-	uint64_t *old;
-	uint64_t *words;
+	char *at = t->root;
 
-	*p = (struct path){0};
-	while ((table_tag(*slot) & TABLE_FAN) != 0) {
-		unsigned bits = (unsigned)(table_tag(*slot) & TABLE_FAN_BITS);
-		char **fan = cow_touch(c, table_page(*slot));
+	p->count = 0;
+	for (;;) {
+		size_t tag = table_tag(at);
+		char *page = cow_touch(c, table_page(at));
+		struct level *l = &p->levels[p->count];
 
-		if (fan == NULL)
+		if (page == NULL)
 			return false;
-		p->consumed += p->bits;
-		p->bits = bits;
-		p->fan = fan;
-		p->fan_slot = slot;
-		*slot = tag_fan(fan, bits);
-		slot = &fan[field(hash, p->consumed, bits)];
+		if (page != at - tag)
+			place(t, p, p->count, hash, page + tag, pool_info(page)->depth);
+		if ((tag & TABLE_FAN) == 0) {
+			p->leaf = page;
+			return true;
+		}
+		*l = (struct level){
+			.fan = (void *)page,
+			.bits = (unsigned)(tag & TABLE_FAN_BITS),
+			.skip = (unsigned)(tag >> TABLE_SKIP_SHIFT),
+		};
+		at = l->fan[field(hash, l)];
+		p->count++;
 	}
-	old = table_page(*slot);
-	words = cow_touch(c, old);
-	if (words == NULL)
-		return false;
-	p->words = words;
-	if (words != old)
-		place_words(p, t, hash, words);
-	return true;
 }
 
-static void insert(struct table *t, uint64_t *words, uint64_t word)
+static uint64_t *insert(const struct table *t, char *leaf, const void *from, size_t bytes)
 {
-	size_t at = table_place(word_hash(t, word));
+	uint64_t word;
+	size_t at;
 
-	while (words[at] != 0)
-		at = (at + 1) & (TABLE_SLOTS - 1);
-	words[at] = word;
-	pool_info(words)->used++;
+	memcpy(&word, from, sizeof(word));
+	at = table_place(word_hash(t, word), t->slot_bytes);
+	while (*slot_at(t, leaf, at) != 0)
+		at = table_next(at, t->slot_bytes);
+	memcpy(slot_at(t, leaf, at), from, bytes);
+	pool_info(leaf)->used++;
+	return slot_at(t, leaf, at);
 }
 
-/* A page of pointers above the page of words, which takes all of its places (one). */
-static bool add_fan(struct cow *c, struct table *t, struct path *p, uint64_t hash)
+/* ---- growing ---- */
+
+/* A page of one pointer above the root. */
+static bool add_root(struct cow *c, struct table *t)
 {
 	char **fan = cow_new(c);
-	char **slot =
-		p->fan == NULL ? &t->root : &p->fan[field(hash, p->consumed, p->bits)];
 
 	if (fan == NULL)
 		return false;
-	fan[0] = (char *)p->words;
-	pool_info(p->words)->depth = 0;
-	*slot = tag_fan(fan, 0);
-	p->consumed += p->bits;
-	p->bits = 0;
-	p->fan = fan;
-	p->fan_slot = slot;
+	fan[0] = t->root;
+	t->root = tag_fan(&(struct level){.fan = fan});
 	return true;
 }
 
-static void double_fan(struct path *p)
+static void double_fan(struct table *t, struct path *p, unsigned level, uint64_t hash)
 {
-	for (size_t i = (size_t)1 << p->bits; i-- > 0;)
-		p->fan[2 * i] = p->fan[2 * i + 1] = p->fan[i];
-	p->bits++;
-	*p->fan_slot = tag_fan(p->fan, p->bits);
+	struct level *l = &p->levels[level];
+
+	for (size_t i = (size_t)1 << l->bits; i-- > 0;)
+		l->fan[2 * i] = l->fan[2 * i + 1] = l->fan[i];
+	l->bits++;
+	place(t, p, level, hash, tag_fan(l), l->skip);
 }
 
-/* Makes two pages of one that is full. */
-static bool split(struct cow *c, struct table *t, struct path *p, uint64_t hash)
+/* Two cleared pages with so many bits in common. */
+static bool new_halves(struct cow *c, unsigned depth, char *ret_pages[2])
 {
-	uint64_t *old = p->words;
-	unsigned depth = pool_info(old)->depth;
-	uint64_t bit = (uint64_t)1 << (63 - p->consumed - depth);
-	uint64_t *low = cow_new(c);
-	uint64_t *high = low == NULL ? NULL : cow_new(c);
+	char *low = cow_new(c);
+	char *high = low == NULL ? NULL : cow_new(c);
 
 	if (high == NULL) {
 		if (low != NULL)
 			cow_drop(c, low);
 		return false;
 	}
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		if (old[i] != 0)
-			insert(t, (word_hash(t, old[i]) & bit) == 0 ? low : high, old[i]);
-	pool_info(low)->depth = pool_info(high)->depth = (uint16_t)(depth + 1);
-	cow_drop(c, old);
-	place_words(p, t, hash & ~bit, low);
-	place_words(p, t, hash | bit, high);
-	p->words = (hash & bit) == 0 ? low : high;
+	pool_info(low)->depth = pool_info(high)->depth = (uint16_t)depth;
+	ret_pages[0] = low;
+	ret_pages[1] = high;
+	return true;
+}
+
+/* Makes two pages of pointers of one that is full and has two places at least. */
+static bool split_fan(struct cow *c, struct table *t, struct path *p, unsigned level,
+	uint64_t hash)
+{
+	const struct level *l = &p->levels[level];
+	uint64_t bit = (uint64_t)1 << (63 - l->skip);
+	size_t count = (size_t)1 << (l->bits - 1);
+	char *pages[2];
+
+	if (!new_halves(c, l->skip + 1, pages))
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		struct level half = {(void *)pages[i], l->bits - 1, l->skip + 1};
+
+		memcpy(pages[i], l->fan + i * count, count * sizeof(*l->fan));
+		place(t, p, level, i == 0 ? hash & ~bit : hash | bit, tag_fan(&half),
+			half.skip);
+	}
+	cow_drop(c, l->fan);
+	return true;
+}
+
+/* Makes two pages of slots of one that has two places at least. */
+static bool split_leaf(struct cow *c, struct table *t, struct path *p, uint64_t hash)
+{
+	unsigned depth = pool_info(p->leaf)->depth;
+	uint64_t bit = (uint64_t)1 << (63 - depth);
+	char *pages[2];
+
+	if (!new_halves(c, depth + 1, pages))
+		return false;
+	for (size_t i = 0; i < slots_of(t); i++) {
+		const uint64_t *slot = slot_at(t, p->leaf, i);
+
+		if (*slot != 0)
+			(void)insert(t, pages[(word_hash(t, *slot) & bit) != 0], slot,
+				t->slot_bytes);
+	}
+	cow_drop(c, p->leaf);
+	place(t, p, p->count, hash & ~bit, pages[0], depth + 1);
+	place(t, p, p->count, hash | bit, pages[1], depth + 1);
+	p->leaf = pages[(hash & bit) != 0];
+	return true;
+}
+
+/* Has a page below that many levels more than one place? */
+static bool is_spread(const struct path *p, unsigned levels, unsigned depth)
+{
+	return levels > 0 &&
+		depth < p->levels[levels - 1].skip + p->levels[levels - 1].bits;
+}
+
+/* One step towards a second place for the page of slots. */
+static bool widen(struct cow *c, struct table *t, struct path *p, uint64_t hash)
+{
+	unsigned levels = p->count;
+	unsigned depth = pool_info(p->leaf)->depth;
+
+	while (levels > 0 && !is_spread(p, levels, depth) &&
+		p->levels[levels - 1].bits == FAN_BITS_MAX)
+		depth = p->levels[--levels].skip;
+	if (levels == 0)
+		return add_root(c, t);
+	if (is_spread(p, levels, depth))
+		return split_fan(c, t, p, levels, hash);
+	double_fan(t, p, levels - 1, hash);
 	return true;
 }
 
 static bool make_room(struct cow *c, struct table *t, struct path *p, uint64_t hash)
 {
-	unsigned depth = pool_info(p->words)->depth;
+	unsigned depth = pool_info(p->leaf)->depth;
 
-	if (p->consumed + depth == HASH_BITS)
+	if (depth == TABLE_PAGE_BITS)
 		return false;
-	if ((p->fan == NULL || depth == FAN_BITS_MAX) && !add_fan(c, t, p, hash))
-		return false;
-	if (pool_info(p->words)->depth == p->bits)
-		double_fan(p);
-	return split(c, t, p, hash);
+	while (!is_spread(p, p->count, depth))
+		if (!widen(c, t, p, hash) || !touch_path(c, t, hash, p))
+			return false;
+	return split_leaf(c, t, p, hash);
 }
 
-static uint64_t *find(uint64_t *words, uint64_t hash, uint64_t word, uint64_t mask)
-{
-	size_t at = table_place(hash);
+/* ---- single slots ---- */
 
-	for (; words[at] != 0; at = (at + 1) & (TABLE_SLOTS - 1))
-		if (((words[at] ^ word) & mask) == 0)
-			return &words[at];
+static uint64_t *find(const struct table *t, char *leaf, uint64_t hash, uint64_t word,
+	uint64_t mask)
+{
+	size_t at = table_place(hash, t->slot_bytes);
+
+	for (; *slot_at(t, leaf, at) != 0; at = table_next(at, t->slot_bytes))
+		if (((*slot_at(t, leaf, at) ^ word) & mask) == 0)
+			return slot_at(t, leaf, at);
 	return NULL;
 }
 
@@ -185,104 +269,97 @@ uint64_t *table_put(struct cow *c, struct table *t, uint64_t hash, uint64_t word
 
 	if (!touch_path(c, t, hash, &p))
 		return NULL;
-	found = find(p.words, hash, word, mask);
+	found = find(t, p.leaf, hash, word, mask);
 	if (found != NULL)
 		return found;
-	while (pool_info(p.words)->used >= FULL)
+	while (pool_info(p.leaf)->used >= slots_of(t) * 4 / 5)
 		if (!make_room(c, t, &p, hash))
 			return NULL;
-	insert(t, p.words, word);
 	t->count++;
-	return find(p.words, hash, word, mask);
-}
-
-uint64_t table_get(const struct table *t, uint64_t hash, uint64_t word, uint64_t mask)
-{
-	const uint64_t *words = table_words(t, hash);
-	size_t at = table_place(hash);
-
-	for (; words[at] != 0; at = (at + 1) & (TABLE_SLOTS - 1))
-		if (((words[at] ^ word) & mask) == 0)
-			return words[at];
-	return 0;
+	return insert(t, p.leaf, &word, sizeof(word));
 }
 
 bool table_remove(struct cow *c, struct table *t, uint64_t hash, uint64_t word,
 	uint64_t mask)
 {
 	struct path p;
-	uint64_t *found;
-	size_t hole;
+	uint64_t *hole;
+	size_t last;
 
 	if (!touch_path(c, t, hash, &p))
 		return false;
-	found = find(p.words, hash, word, mask);
-	if (found == NULL)
+	hole = find(t, p.leaf, hash, word, mask);
+	if (hole == NULL)
 		return true;
-	hole = (size_t)(found - p.words);
+	last = slots_of(t) - 1;
 	/* What stands behind moves up, so that no search stops too early. */
-	for (size_t at = (hole + 1) & (TABLE_SLOTS - 1); p.words[at] != 0;
-		at = (at + 1) & (TABLE_SLOTS - 1)) {
-		size_t home = table_place(word_hash(t, p.words[at]));
+	for (size_t free = (size_t)((char *)hole - p.leaf) / t->slot_bytes,
+		    at = (free + 1) & last;
+		*slot_at(t, p.leaf, at) != 0; at = (at + 1) & last) {
+		uint64_t *slot = slot_at(t, p.leaf, at);
+		size_t home = table_place(word_hash(t, *slot), t->slot_bytes);
 
-		if (((at - home) & (TABLE_SLOTS - 1)) >=
-			((at - hole) & (TABLE_SLOTS - 1))) {
-			p.words[hole] = p.words[at];
-			hole = at;
-		}
+		if (((at - home) & last) < ((at - free) & last))
+			continue;
+		memcpy(hole, slot, t->slot_bytes);
+		hole = slot;
+		free = at;
 	}
-	p.words[hole] = 0;
-	pool_info(p.words)->used--;
+	memset(hole, 0, t->slot_bytes);
+	pool_info(p.leaf)->used--;
 	t->count--;
 	return true;
 }
 
-/* Pages for 2^bits pages of words, all of them empty; NULL: no memory. */
-static char *make_pages(struct cow *c, unsigned bits, unsigned depth)
+/* ---- whole tables ---- */
+
+/* Pages for 2^bits pages of slots, all of them empty; NULL: no memory. */
+static char *make_pages(struct cow *c, unsigned bits, unsigned skip)
 {
-	unsigned here = bits < FAN_BITS_MAX ? bits : FAN_BITS_MAX;
+	unsigned below = bits == 0 ? 0 : (bits - 1) / FAN_BITS_MAX * FAN_BITS_MAX;
+	struct level l = {.bits = bits - below, .skip = skip};
 	char *page = cow_new(c);
-	char **fan = (void *)page;
 
 	if (page == NULL)
 		return NULL;
-	pool_info(page)->depth = (uint16_t)depth;
+	pool_info(page)->depth = (uint16_t)skip;
 	if (bits == 0)
 		return page;
-	for (size_t i = 0; i < (size_t)1 << here; i++) {
-		fan[i] = make_pages(c, bits - here, bits == here ? here : 0);
-		if (fan[i] == NULL)
+	l.fan = (void *)page;
+	for (size_t i = 0; i < (size_t)1 << l.bits; i++) {
+		l.fan[i] = make_pages(c, below, skip + l.bits);
+		if (l.fan[i] == NULL)
 			return NULL;
 	}
-	return tag_fan(fan, here);
+	return tag_fan(&l);
 }
 
-bool table_init(struct cow *c, struct table *t, size_t expected)
+bool table_init(struct cow *c, struct table *t, size_t slot_bytes, size_t expected)
 {
 	unsigned bits = 0;
 
-	while (bits < HASH_BITS && expected >> bits > FULL * 3 / 4)
+	t->slot_bytes = slot_bytes;
+	t->count = 0;
+	while (bits < TABLE_PAGE_BITS && expected >> bits > slots_of(t) * 3 / 5)
 		bits++;
 	t->root = make_pages(c, bits, 0);
-	t->count = 0;
 	return t->root != NULL;
 }
 
-static void each_below(char *at, table_words_fn *each, void *ctx)
+static bool each_below(char *at, table_page_fn *each, void *ctx)
 {
 	char *const *fan = table_page(at);
 	size_t count = (size_t)1 << (table_tag(at) & TABLE_FAN_BITS);
 
-	if ((table_tag(at) & TABLE_FAN) == 0) {
-		each((const uint64_t *)(void *)at, ctx);
-		return;
-	}
+	if ((table_tag(at) & TABLE_FAN) == 0)
+		return each(at, ctx);
 	for (size_t i = 0; i < count; i++)
-		if (i == 0 || fan[i] != fan[i - 1])
-			each_below(fan[i], each, ctx);
+		if ((i == 0 || fan[i] != fan[i - 1]) && !each_below(fan[i], each, ctx))
+			return false;
+	return true;
 }
 
-void table_each(const struct table *t, table_words_fn *each, void *ctx)
+bool table_each(const struct table *t, table_page_fn *each, void *ctx)
 {
-	each_below(t->root, each, ctx);
+	return each_below(t->root, each, ctx);
 }

@@ -59,13 +59,13 @@ static inline size_t pages_of_text(const void *page)
 
 static inline size_t pages_reached(const struct iam_snapshot *s)
 {
-	return pages_of_table(s->users.numbers.root) +
-		pages_of_table(s->groups.numbers.root) +
-		pages_of_table(s->resources.numbers.root) +
+	return pages_of_table(s->users.records.root) +
+		pages_of_table(s->groups.records.root) +
+		pages_of_table(s->resources.records.root) +
 		pages_of_table(s->grants.root) +
-		pages_of_array(s->users.records.root, s->users.records.levels) +
-		pages_of_array(s->groups.records.root, s->groups.records.levels) +
-		pages_of_array(s->resources.records.root, s->resources.records.levels) +
+		pages_of_array(s->users.hashes.root, s->users.hashes.levels) +
+		pages_of_array(s->groups.hashes.root, s->groups.hashes.levels) +
+		pages_of_array(s->resources.hashes.root, s->resources.hashes.levels) +
 		pages_of_array(s->nesting.root, s->nesting.levels) +
 		pages_of_tree(s->rows.root, s->rows.levels) + pages_of_text(s->text);
 }

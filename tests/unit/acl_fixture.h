@@ -63,6 +63,61 @@ static inline struct iam_snapshot *freeze(const char *text)
 	return s;
 }
 
+static inline enum iam_err change(struct iam_edit *e, struct str word)
+{
+	struct str rest = word;
+	struct str verb = str_split(&rest, ':');
+	bool gone = str_starts(verb, STR("-"));
+	enum iam_subject kind = IAM_SUBJECT_USER;
+	enum iam_action action;
+	struct str who;
+
+	verb = str_sub(verb, gone ? 1 : 0, verb.len);
+	if (str_eq_c(verb, "user"))
+		return iam_edit_remove_user(e, rest);
+	if (str_eq_c(verb, "group"))
+		return gone ? iam_edit_remove_group(e, rest)
+			    : iam_edit_add_group(e, rest);
+	if (str_eq_c(verb, "resource"))
+		return gone ? iam_edit_remove_resource(e, rest)
+			    : iam_edit_add_resource(e, rest);
+	if (str_eq_c(verb, "member")) {
+		who = str_split(&rest, '@');
+		return gone ? iam_edit_remove_member(e, rest, who)
+			    : iam_edit_add_member(e, rest, who);
+	}
+	if (str_eq_c(verb, "nest")) {
+		who = str_split(&rest, '@');
+		return gone ? iam_edit_remove_subgroup(e, rest, who)
+			    : iam_edit_add_subgroup(e, rest, who);
+	}
+	if (str_eq_c(verb, "ggrant"))
+		kind = IAM_SUBJECT_GROUP;
+	who = str_split(&rest, ':');
+	assert_int_equal(iam_action_parse(str_split(&rest, ':'), &action), IAM_OK);
+	return gone ? iam_edit_remove_grant(e, rest, kind, who, action)
+		    : iam_edit_add_grant(e, rest, kind, who, action);
+}
+
+/* The next snapshot after changes in the words of freeze(), "-" in front of what is removed. */
+static inline struct iam_snapshot *edit(struct iam_snapshot *base, const char *text,
+	struct iam_retired **ret_retired)
+{
+	struct iam_snapshot *next = NULL;
+	struct iam_edit *e = NULL;
+	struct str rest = str_c(text);
+
+	assert_int_equal(iam_edit_begin(base, &e), IAM_OK);
+	while (rest.ptr != NULL) {
+		struct str word = str_split(&rest, ' ');
+
+		if (word.len > 0)
+			assert_int_equal(change(e, word), IAM_OK);
+	}
+	assert_int_equal(iam_edit_finish(e, &next, ret_retired), IAM_OK);
+	return next;
+}
+
 static inline bool allowed(const struct iam_snapshot *s, const char *uid, const char *rid,
 	enum iam_action action)
 {

@@ -96,9 +96,9 @@ static void begin(struct cow *c, struct pool *pool, struct version *v)
 {
 	struct cow first = {.pool = pool, .version = 1, .is_first = true};
 
-	*v = (struct version){.table = {.of_grants = true, .seed = 5}};
+	*v = (struct version){.table = {.seed = 5}};
 	assert_true(tree_init(&first, &v->tree));
-	assert_true(table_init(&first, &v->table, 0));
+	assert_true(table_init(&first, &v->table, sizeof(uint64_t), 0));
 	*c = (struct cow){.pool = pool, .version = 2};
 }
 
@@ -185,7 +185,7 @@ static void failing_pages_leave_the_base_as_it_was(void **state)
 	pool_drop(pool);
 }
 
-/* Words whose hashes agree in all bits that tell pages apart fill one page, and then no more. */
+/* Records whose hashes agree in all bits that tell pages apart fill one page, and then no more. */
 static void a_page_that_cannot_be_split_is_no_endless_loop(void **state)
 {
 	struct pool *pool = pool_new();
@@ -195,14 +195,69 @@ static void a_page_that_cannot_be_split_is_no_endless_loop(void **state)
 
 	(void)state;
 	assert_non_null(pool);
-	assert_true(table_init(&c, &t, 0));
+	assert_true(table_init(&c, &t, 64, 0));
 	while (taken < 2000 &&
 		table_put(&c, &t, 0, table_number_word(0, (uint32_t)taken),
 			~(uint64_t)0) != NULL)
 		taken++;
-	assert_in_range(taken, 500, TABLE_SLOTS - 1);
+	assert_in_range(taken, 100, PAGE_BYTES / 64 - 1);
 	for (uint32_t i = 0; i < taken; i++)
-		assert_true(table_get(&t, 0, table_number_word(0, i), ~(uint64_t)0) != 0);
+		assert_non_null(table_find(&t, 64, 0, table_number_word(0, i),
+			~(uint64_t)0));
+	pool_drop(pool);
+}
+
+#define RECORDS 300000U
+
+/* 35 bits of hash that look random, below a byte of its own so that parts grow unevenly. */
+static uint64_t record_hash(uint32_t i)
+{
+	uint64_t hash = grant_hash(9, i);
+
+	return (i % 4 == 0 ? hash >> 9 : hash) & ~TABLE_NUMBER_MASK;
+}
+
+static bool is_whole(const struct table *t, uint32_t i)
+{
+	const uint64_t *slot =
+		table_find(t, 128, record_hash(i), (uint64_t)i + 1, TABLE_NUMBER_MASK);
+
+	return slot != NULL && slot[1] == i && slot[15] == ~(uint64_t)i;
+}
+
+/* Wide slots, so that pages of pointers are doubled, get one above them and are split. */
+static void records_stay_whole_while_pages_of_pointers_split(void **state)
+{
+	struct pool *pool = pool_new();
+	struct cow c = {.pool = pool, .version = 1, .is_first = true};
+	struct table t = {0};
+	struct table before;
+
+	(void)state;
+	assert_non_null(pool);
+	assert_true(table_init(&c, &t, 128, 0));
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		uint64_t *slot = table_put(&c, &t, record_hash(i),
+			table_number_word(record_hash(i), i), ~(uint64_t)0);
+
+		assert_non_null(slot);
+		assert_int_equal(slot[1], 0);
+		slot[1] = i;
+		slot[15] = ~(uint64_t)i;
+	}
+	before = t;
+	c = (struct cow){.pool = pool, .version = 2};
+	for (uint32_t i = 0; i < RECORDS; i += 2)
+		assert_true(table_remove(&c, &t, record_hash(i), (uint64_t)i + 1,
+			TABLE_NUMBER_MASK));
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		assert_true(is_whole(&before, i));
+		assert_int_equal(is_whole(&t, i), i % 2 == 1);
+	}
+	assert_int_equal(t.count, RECORDS / 2);
+	cow_finish(&c);
+	free(c.taken.items);
+	free(c.gone.items);
 	pool_drop(pool);
 }
 
@@ -212,6 +267,7 @@ int main(void)
 		cmocka_unit_test(versions_grow_and_shrink_beside_each_other),
 		cmocka_unit_test(failing_pages_leave_the_base_as_it_was),
 		cmocka_unit_test(a_page_that_cannot_be_split_is_no_endless_loop),
+		cmocka_unit_test(records_stay_whole_while_pages_of_pointers_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
