@@ -8,6 +8,7 @@ import time
 import acl
 import daemon
 import decisions
+import ldap_figures
 import load
 import peers
 import procs
@@ -209,4 +210,4 @@ def memory(s):
 
 
 ALL = {"jwks": jwks, "logins": logins, "p99": p99, "service_logins": service_logins, "start": start,
-       "memory": memory, **acl.ALL, **decisions.ALL}
+       "memory": memory, **acl.ALL, **decisions.ALL, **ldap_figures.ALL}

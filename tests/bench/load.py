@@ -25,12 +25,15 @@ def wrk(port, path, seconds, connections=64, threads=2, headers=None, script=Non
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
-def p99_ms(port, path, seconds, log_file, rate=500, connections=4, headers=None):
-    """99th percentile of the time per request at a fixed rate; from h2load's log of every request."""
+def p99_ms(port, path, seconds, log_file, rate=500, connections=4, headers=None, body=None):
+    """99th percentile of the time per request at a fixed rate; from h2load's log. body: a file to post."""
+    if body is not None:
+        headers = {**(headers or {}), "Content-Type": "application/json"}
     log_file.unlink(missing_ok=True)
     subprocess.run(
         ["h2load", "--h1", "-t1", f"-c{connections}", f"--rps={rate // connections}", f"-D{seconds}",
-         f"--log-file={log_file}", *header_options(headers), f"http://{procs.HOST}:{port}{path}"],
+         f"--log-file={log_file}", *(["-d", str(body)] if body else []), *header_options(headers),
+         f"http://{procs.HOST}:{port}{path}"],
         capture_output=True, check=True, timeout=seconds + 60)
     rows = [line.split("\t") for line in log_file.read_text().splitlines()]
     if len(rows) < rate * (seconds - 0.5) * 0.9 or any(row[1] != "200" for row in rows):
@@ -43,10 +46,10 @@ def _post_log(bench, body_file):
     return bench.directory / f"post-{body_file.stem}.tsv"
 
 
-def start_posts(bench, port, path, body_files, seconds, clients_each=1):
-    """One h2load a body, all at once; each logs every request."""
+def start_posts(bench, port, path, body_files, seconds, clients_each=1, rate_each=0):
+    """One h2load a body, all at once; each logs every request. rate_each 0: as many as go."""
     return [bench.start(
-        ["h2load", "--h1", "-t1", f"-c{clients_each}", f"-D{seconds}", "-d", body,
+        ["h2load", "--h1", "-t1", f"-c{clients_each}", f"-D{seconds}", *([f"--rps={rate_each}"] if rate_each else []), "-d", body,
          "-H", "content-type: application/json", f"--log-file={_post_log(bench, body)}",
          f"http://{procs.HOST}:{port}{path}"], f"post-{body.stem}") for body in body_files]
 
