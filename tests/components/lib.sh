@@ -15,7 +15,7 @@ export LC_ALL
 # Debian's own: the first python3 on PATH may be another one, without Debian's modules.
 PYTHON=${IAM_PYTHON:-/usr/bin/python3}
 HOST=127.0.0.1
-READY_SECONDS=60
+READY_SECONDS=120
 HERE=$(cd "$(dirname "$0")" && pwd)
 
 die()
