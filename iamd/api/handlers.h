@@ -31,6 +31,10 @@ extern const struct json_schema acl_schema;
 req_fn api_authzen_evaluation, api_authzen_evaluations, api_authzen_discovery;
 req_fn api_authzen_search_subject, api_authzen_search_resource, api_authzen_search_action;
 
+/* directories.c */
+req_fn api_ldap_config_get, api_ldap_config_put, api_ldap_config_delete;
+req_fn api_directories_list, api_directory_get, api_directory_put, api_directory_delete;
+
 /* users.c (reading), users_write.c, permissions.c */
 req_fn api_users_list, api_user_get, api_user_put, api_user_patch, api_user_delete;
 req_fn api_user_permissions;

@@ -138,6 +138,8 @@ static void lane_run_write(struct lane_job *job)
 
 static void finish_on_lane(struct req *r)
 {
+	if (r->settled != NULL)
+		r->settled(r);
 	if (r->result != IAM_OK)
 		answer_error(r, r->out, r->result);
 	else if (r->audit_line.ptr != NULL)

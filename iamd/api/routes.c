@@ -69,6 +69,14 @@ const struct route routes_table[] = {
 { HTTP_PUT,    P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_put },
 { HTTP_DELETE, P "/acls/{rid}/groups/{gid}/{action}", AUTH_REQUIRED, GUARD_DELEGATED_ACL, "iam:acls", IAM_UPDATE, LANE_WRITE, JW, NULL, 0, api_grant_delete },
 { HTTP_GET,    P "/groups/{gid}/permissions",   AUTH_REQUIRED, GUARD_DELEGATED, "iam:acls", IAM_READ, LANE_SLOW, J, NULL, 0, api_group_permissions },
+/* directories; a configuration holds two PEM texts of 64 KiB */
+{ HTTP_GET,    P "/ldap/config",                AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_SLOW, J, NULL, 0, api_ldap_config_get },
+{ HTTP_PUT,    P "/ldap/config",                AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW | S, NULL, 256 << 10, api_ldap_config_put },
+{ HTTP_DELETE, P "/ldap/config",                AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW, NULL, 0, api_ldap_config_delete },
+{ HTTP_GET,    P "/ldap/directories",           AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_SLOW, J, NULL, 0, api_directories_list },
+{ HTTP_GET,    P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_SLOW, J, NULL, 0, api_directory_get },
+{ HTTP_PUT,    P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW | S, NULL, 256 << 10, api_directory_put },
+{ HTTP_DELETE, P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW, NULL, 0, api_directory_delete },
 /* AuthZEN: the handlers ask whether the caller may ask */
 { HTTP_POST,   "/access/v1/evaluation",         AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_evaluation },
 { HTTP_POST,   "/access/v1/evaluations",        AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 1 << 20, api_authzen_evaluations },

@@ -103,6 +103,11 @@ struct req {
 	struct resp *out;
 	void *state;                  /* a handler's own, across a hand-off */
 	void (*on_loop)(struct req *r); /* NULL, or called on the loop before the answer is sent */
+	/*
+	 * NULL, or called once on the WRITE lane's thread when it is known what became of the change
+	 * (r->result), in the order of the changes, before the answer.
+	 */
+	void (*settled)(struct req *r);
 	struct route_match *match;    /* the pipeline's */
 	struct decision_log *decisions; /* the pipeline's, for audit_decision(); NULL: none */
 	struct str echoed_id;         /* X-Request-ID for the answer; absent: none */

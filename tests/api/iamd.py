@@ -158,7 +158,7 @@ class Daemon:
     def note_exchange(self, method, target, sent, answer):
         with self.lock:
             if isinstance(sent, dict):
-                for name in ("password", "current_password"):
+                for name in ("password", "current_password", "lookup-password"):
                     if isinstance(sent.get(name), str) and len(sent[name]) >= 12:
                         self.secrets.add(sent[name])
                 if isinstance(sent.get("token"), str) and len(sent["token"]) >= 40:

@@ -20,11 +20,13 @@ AREAS = ("users", "groups", "acls", "metrics", "decisions", "audit")
 #   iam:x ACTION            that grant or its full, dcos:adminrouter:acs full, or superuser
 #   exactly iam:x ACTION    the same without dcos:adminrouter:acs
 #   oneself                 the user it is about is the caller
+#   a superuser             and nobody else
 # And, where it is said, of the objects named:
 #   a protected {x} takes a superuser
 # "judged: " before them: the route is for everybody, and its answer is the judgement itself.
 API = wire.API
 QUESTION = {"subject": {"type": "user", "id": "{uid}"}, "action": {"name": "read"}, "resource": {"type": "app", "id": "a"}}
+DIRECTORY = {"host": "localhost", "port": 1, "enforce-starttls": True, "use-ldaps": False, "dntemplate": "uid=%(username)s"}
 RULES = [
     ("POST", f"{API}/auth/login", {}, "everybody"),
     ("GET", f"{API}/auth/login", None, "everybody"),
@@ -89,6 +91,14 @@ RULES = [
         ("DELETE", f"{API}/acls/{{rid}}/{of}/{{action}}", None,
          "iam:acls update; a protected {rid} takes a superuser")]],
 
+    ("GET", f"{API}/ldap/config", None, "a superuser"),
+    ("PUT", f"{API}/ldap/config", DIRECTORY, "a superuser"),
+    ("DELETE", f"{API}/ldap/config", None, "a superuser"),
+    ("GET", f"{API}/ldap/directories", None, "a superuser"),
+    ("GET", f"{API}/ldap/directories/{{id}}", None, "a superuser"),
+    ("PUT", f"{API}/ldap/directories/{{id}}", DIRECTORY, "a superuser"),
+    ("DELETE", f"{API}/ldap/directories/{{id}}", None, "a superuser"),
+
     ("GET", f"{API}/internal/policyquery?rid=app:a&action=read&uid={{uid}}", None, "iam:decisions read; oneself"),
     ("POST", "/access/v1/evaluation", QUESTION, "iam:decisions read; oneself"),
     ("POST", "/access/v1/evaluations", {**QUESTION, "evaluations": [{}, {}]}, "iam:decisions read; oneself"),
@@ -121,6 +131,7 @@ OBJECTS = {  # of the path; OWN is the caller
             "protected": "iam:spare", "unmade": "iam:none", "superuser": "dcos:superuser",
             "router": "dcos:adminrouter:acs"},
     "action": {"ordinary": "read"},
+    "id": {"ordinary": "branch"},
 }
 PROTECTED = {"protected", "superuser", "superusers", "nested", "unmade", "router"}
 PROTECTED_GROUPS = ["guards", "junior-guards", "superusers", "almost-superusers", "managers", "juniors"]
@@ -232,6 +243,8 @@ def expected(words, role, objects):
             vetoed |= objects[clause[len("a protected {"):].split("}")[0]] in PROTECTED and not is_superuser(role)
         elif clause == "a token":
             reasons.append(True)
+        elif clause == "a superuser":
+            reasons.append(is_superuser(role))
         elif clause == "oneself":
             reasons.append(objects["uid"] == "own")
         elif clause.startswith("exactly "):
