@@ -130,13 +130,13 @@ static enum iam_err check_signature(const struct jose_key *key, const struct seg
 		jose_b64_decoded_len(seg->signature.len) != key->signature_bytes ||
 		!jose_b64_decode(seg->signature, signature))
 		return IAM_BAD_TOKEN;
-	if (EVP_MD_CTX_copy_ex(t->verifier, key->verifier) != 1) {
+	if (EVP_MD_CTX_copy_ex(t->scratch, key->verifier) != 1) {
 		ERR_clear_error();
 		return IAM_NO_MEMORY;
 	}
-	ok = EVP_DigestVerify(t->verifier, signature, key->signature_bytes,
+	ok = EVP_DigestVerify(t->scratch, signature, key->signature_bytes,
 		     (const unsigned char *)seg->signed_part.ptr, seg->signed_part.len) == 1;
-	EVP_MD_CTX_reset(t->verifier); /* the key must not outlive its owner's free */
+	EVP_MD_CTX_reset(t->scratch); /* the key must not outlive its owner's free */
 	if (!ok)
 		ERR_clear_error();
 	return ok ? IAM_OK : IAM_BAD_TOKEN;

@@ -1,7 +1,7 @@
 /*
  * jose - verification of compact JWS tokens, and RSA public keys in and out.
  *
- * Only verifies; tokens are made by jwt_mint.c. The algorithm is a property of the key: a token
+ * Only verifies; tokens are made by jwt_mint.c and jose_sign.c. The algorithm is a property of the key: a token
  * whose header names another is refused, `none` and HMAC always (RFC 8725 section 3.1). `kid` is a
  * table look-up; `crit` is refused; `jku`, `x5u`, `jwk`, `x5c` are never followed; strict base64url;
  * duplicate JSON members refused; size capped. Keys are parsed once and shared by all threads.

@@ -27,7 +27,7 @@ struct jose_key {
 struct jose_thread {
 	struct evp_md_st *sha256;       /* fetched once */
 	struct evp_md_ctx_st *digest;   /* for jose_digest() */
-	struct evp_md_ctx_st *verifier; /* copy target for signatures */
+	struct evp_md_ctx_st *scratch;  /* copy target for signatures, checked and made */
 };
 
 /* The calling thread's, made at first use; NULL without memory. */

@@ -35,7 +35,7 @@ static void jose_thread_free(void *value)
 	struct jose_thread *t = value;
 
 	EVP_MD_CTX_free(t->digest);
-	EVP_MD_CTX_free(t->verifier);
+	EVP_MD_CTX_free(t->scratch);
 	EVP_MD_free(t->sha256);
 	free(t);
 }
@@ -51,8 +51,8 @@ struct jose_thread *jose_thread_mine(void)
 		return NULL;
 	t->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
 	t->digest = EVP_MD_CTX_new();
-	t->verifier = EVP_MD_CTX_new();
-	if (t->sha256 == NULL || t->digest == NULL || t->verifier == NULL) {
+	t->scratch = EVP_MD_CTX_new();
+	if (t->sha256 == NULL || t->digest == NULL || t->scratch == NULL) {
 		jose_thread_free(t);
 		return NULL;
 	}

@@ -1,4 +1,4 @@
-/* jwt_mint - makes iamd's own tokens (libjwt, trusted side only). Slow (1 ms): HASH or SLOW lane. Thread-safe. */
+/* jwt_mint - makes iamd's own tokens. Slow (0.5 ms): HASH or SLOW lane. Thread-safe. */
 #ifndef AUTHN_JWT_MINT_H
 #define AUTHN_JWT_MINT_H
 

@@ -1,15 +1,14 @@
 /*
  * keyring - loads, makes, rotates and describes the keys of our own tokens.
  *
- * The only file that sees a private key as OpenSSL's object, and only while it loads one: what
- * stays is the public half (jose) and the PEM in guarded memory, unreadable even to us but while a
- * token is signed. Invariants: key 0 is the signing key; no key is in the ring twice; a keyring
- * never changes after keyring_load(), but for the guard's own count.
+ * What stays of a private key is OpenSSL's object in its secure heap, and only of the one that signs
+ * (jose_sign); of all others the public half (jose). The text of a key file is wiped when it has been
+ * read. Invariants: key 0 is the signing key; no key is in the ring twice; a keyring never changes
+ * after keyring_load().
  */
 #include "iamd/authn/keyring.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include <openssl/pem.h>
 #include <sodium.h>
 
+#include "iamd/authn/jose_sign.h"
 #include "iamd/authn/key_file.h"
 #include "iamd/sys/log.h"
 #include "iamd/sys/secret.h"
@@ -34,18 +34,11 @@
 #define MAX_BITS 8192
 #define JWKS_MAX_BYTES ((size_t)64 * 1024)
 
-struct guard {
-	pthread_mutex_t lock; /* guards users, and with it the pages' protection */
-	unsigned users;
-	char *pem; /* sodium_malloc(); readable while users > 0 */
-	size_t len;
-};
-
 struct keyring {
 	unsigned count;
 	struct jose_key *keys[KEYRING_MAX];
 	bool imported;
-	struct guard *signer;
+	struct jose_signer *signer;
 	struct sb jwks;
 };
 
@@ -62,58 +55,6 @@ enum iam_err keyring_init(struct iam_error *err)
 		log_event(LOG_LEVEL_WARNING, "keyring.secure_heap_unlocked",
 			LOG_CSTR("hint", "raise the limit of locked memory, or keys may be swapped out"));
 	return IAM_OK;
-}
-
-static void guard_free(struct guard *g)
-{
-	if (g == NULL)
-		return;
-	sodium_free(g->pem); /* wipes it */
-	pthread_mutex_destroy(&g->lock);
-	free(g);
-}
-
-static struct guard *guard_new(struct str pem)
-{
-	struct guard *g = calloc(1, sizeof(*g));
-
-	if (g == NULL || pthread_mutex_init(&g->lock, NULL) != 0) {
-		free(g);
-		return NULL;
-	}
-	g->pem = sodium_malloc(pem.len + 1);
-	if (g->pem == NULL) {
-		guard_free(g);
-		return NULL;
-	}
-	memcpy(g->pem, pem.ptr, pem.len);
-	g->pem[pem.len] = '\0';
-	g->len = pem.len;
-	sodium_mprotect_noaccess(g->pem);
-	return g;
-}
-
-enum iam_err keyring_with_private_pem(const struct keyring *k, keyring_use_fn *use, void *ctx)
-{
-	struct guard *g = k->signer;
-	enum iam_err e = IAM_INTERNAL;
-	bool open;
-
-	pthread_mutex_lock(&g->lock);
-	open = g->users > 0 || sodium_mprotect_readonly(g->pem) == 0;
-	if (open)
-		g->users++;
-	pthread_mutex_unlock(&g->lock);
-	if (!open)
-		return e;
-
-	e = use((struct str){.ptr = g->pem, .len = g->len}, ctx);
-
-	pthread_mutex_lock(&g->lock);
-	if (--g->users == 0)
-		sodium_mprotect_noaccess(g->pem);
-	pthread_mutex_unlock(&g->lock);
-	return e;
 }
 
 /* An encrypted PEM is refused; without this OpenSSL would ask the terminal. */
@@ -160,29 +101,13 @@ static enum iam_err public_half(EVP_PKEY *pkey, const char *path, struct jose_ke
 	return e == IAM_OK ? IAM_OK : iam_error_set(err, e, "%s: out of memory", path);
 }
 
-/* The key as one PKCS#8 block, in guarded memory: nothing else that stood in the file. */
-static struct guard *guard_key(EVP_PKEY *pkey)
-{
-	BIO *bio = BIO_new(BIO_s_secmem());
-	struct guard *g = NULL;
-	char *text = NULL;
-	long len;
-
-	if (bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1) {
-		len = BIO_get_mem_data(bio, &text);
-		g = guard_new((struct str){.ptr = text, .len = (size_t)len});
-	}
-	BIO_free(bio);
-	return g;
-}
-
-/* ret_guard NULL: only the public half is wanted. */
-static enum iam_err private_from_pem(struct str pem, const char *path, struct guard **ret_guard,
+/* ret_signer NULL: only the public half is wanted. */
+static enum iam_err private_from_pem(struct str pem, const char *path, struct jose_signer **ret_signer,
 	struct jose_key **ret_key, struct iam_error *err)
 {
 	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
 	EVP_PKEY *pkey = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	struct guard *guard = NULL;
+	struct jose_signer *signer = NULL;
 	struct jose_key *key = NULL;
 	enum iam_err e = IAM_OK;
 
@@ -194,17 +119,17 @@ static enum iam_err private_from_pem(struct str pem, const char *path, struct gu
 		e = public_half(pkey, path, &key, err);
 	if (e == IAM_OK && !signs_for_itself(pkey))
 		e = iam_error_set(err, IAM_CONFIG, "%s: the private key does not fit its public half", path);
-	if (e == IAM_OK && ret_guard != NULL) {
-		guard = guard_key(pkey);
-		if (guard == NULL)
+	if (e == IAM_OK && ret_signer != NULL) {
+		signer = jose_signer_new(pkey, jose_key_kid(key));
+		if (signer == NULL)
 			e = iam_error_set(err, IAM_NO_MEMORY, "%s: out of memory", path);
 	}
 	if (e == IAM_OK) {
 		*ret_key = STEAL(key);
-		if (ret_guard != NULL)
-			*ret_guard = STEAL(guard);
+		if (ret_signer != NULL)
+			*ret_signer = STEAL(signer);
 	}
-	guard_free(guard);
+	jose_signer_free(signer);
 	jose_key_free(key);
 	EVP_PKEY_free(pkey);
 	BIO_free(bio);
@@ -212,7 +137,7 @@ static enum iam_err private_from_pem(struct str pem, const char *path, struct gu
 	return e;
 }
 
-static enum iam_err load_private(const char *path, struct guard **ret_guard, struct jose_key **ret_key,
+static enum iam_err load_private(const char *path, struct jose_signer **ret_signer, struct jose_key **ret_key,
 	struct iam_error *err)
 {
 	char *text = NULL;
@@ -221,7 +146,7 @@ static enum iam_err load_private(const char *path, struct guard **ret_guard, str
 
 	if (e != IAM_OK)
 		return e;
-	e = private_from_pem((struct str){.ptr = text, .len = len}, path, ret_guard, ret_key, err);
+	e = private_from_pem((struct str){.ptr = text, .len = len}, path, ret_signer, ret_key, err);
 	sodium_free(text);
 	return e;
 }
@@ -419,7 +344,7 @@ void keyring_free(struct keyring *k)
 		return;
 	for (unsigned i = 0; i < k->count; i++)
 		jose_key_free(k->keys[i]);
-	guard_free(k->signer);
+	jose_signer_free(k->signer);
 	sb_done(&k->jwks);
 	free(k);
 }
@@ -484,6 +409,11 @@ const struct jose_key *keyring_find(const struct keyring *k, struct str kid)
 			return k->keys[i];
 	}
 	return NULL;
+}
+
+const struct jose_signer *keyring_signer(const struct keyring *k)
+{
+	return k->signer;
 }
 
 struct str keyring_jwks(const struct keyring *k)

@@ -2,8 +2,7 @@
  * keyring - the signing key, and the former keys whose tokens are still good.
  *
  * A keyring is immutable; a reload makes a new one, which the publication root then carries.
- * Private keys live in OpenSSL's secure heap, the PEM that the minting library needs in guarded
- * memory. Files must be readable by the owner only.
+ * The private key lives in OpenSSL's secure heap. Files must be readable by the owner only.
  */
 #ifndef AUTHN_KEYRING_H
 #define AUTHN_KEYRING_H
@@ -13,6 +12,7 @@
 #include "libacl/base/str.h"
 
 struct keyring;
+struct jose_signer;
 
 struct keyring_settings {
 	const char *signing_key_file;       /* made (PKCS#8 PEM, 0600) when it is missing and may_create */
@@ -48,11 +48,7 @@ const struct jose_key *keyring_find(const struct keyring *k, struct str kid);
 /* The JWKS document, pretty-printed with a final newline, built once. Borrowed. */
 struct str keyring_jwks(const struct keyring *k);
 
-/*
- * Signing for jwt_mint.c: unlocks the guarded PEM, calls use(pem, ctx), locks it again. Thread-safe;
- * calls of several threads run at once.
- */
-typedef enum iam_err keyring_use_fn(struct str private_pem, void *ctx);
-MUST_CHECK enum iam_err keyring_with_private_pem(const struct keyring *k, keyring_use_fn *use, void *ctx);
+/* What signs our tokens: the private half of key 0. Borrowed. */
+const struct jose_signer *keyring_signer(const struct keyring *k);
 
 #endif

@@ -13,7 +13,7 @@ SOLE = [(r"microhttpd\.h", r"iamd/http/server\.c"), (r"sqlite3\.h", r"iamd/store
         (r"libpq-fe\.h", r"iamd/store/db_pg\.c"), (r"(open)?ldap\.h", r"iamd/idp/ldap_conn(_search\.c|_inner\.h|\.c)"),
         (r"gnutls/.*", r"iamd/http/tls\.c"), (r"curl/curl\.h", r"iamd/sys/https\.c|tools/iamctl/client\.c"),
         (r"crypt\.h", r"iamd/authn/password\.c"), (r"yaml\.h", r"tools/iamctl/decl\.c"),
-        (r"jwt\.h", r"iamd/authn/jwt_mint\.c"), (r"openssl/.*", r"iamd/(authn/(jose\w*|keyring)|idp/ldap_pem)\.c"),
+        (r"openssl/.*", r"iamd/(authn/(jose\w*|keyring)|idp/ldap_pem)\.c"),
         (r"(xmlsec|libxml)/.*", r"iamd/idp/saml_xml\.c"), (r"ini\.h", r"iamd/config\.c"),
         (r"(jansson|sodium)\.h", r"(iamd|tools)/.*"), (r"sanitizer/asan_interface\.h", r"libacl/pool\.c")]
 LIBC = re.compile(r"(sys|netinet|arpa|net|linux)/\w+\.h|(assert|ctype|dirent|errno|fcntl|fnmatch|getopt|grp|ifaddrs|"

@@ -1,6 +1,6 @@
 /*
- * jose_fixture - makes tokens, good and forged, with OpenSSL alone: neither libjwt nor jose.c is in
- * the way. Everything is freed by the test process's end or by the caller, as said.
+ * jose_fixture - makes tokens, good and forged, with OpenSSL alone: neither jose.c nor jose_sign.c is
+ * in the way. Everything is freed by the test process's end or by the caller, as said.
  */
 #ifndef TESTS_JOSE_FIXTURE_H
 #define TESTS_JOSE_FIXTURE_H

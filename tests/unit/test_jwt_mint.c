@@ -1,5 +1,5 @@
 /*
- * test_jwt_mint - what libjwt makes is what jose.c verifies, claim by claim, also when several
+ * test_jwt_mint - what is minted is what jose.c verifies, claim by claim, also when several
  * threads mint at once.
  */
 #include "tests/unit/jose_fixture.h"

@@ -1,6 +1,6 @@
 /*
  * test_keyring - key files that are taken and refused, look-up by kid, the published key set,
- * rotation with its crashes, and the guard around the private PEM (security checklist J6, J7, J8).
+ * rotation with its crashes, and where the private key lives (security checklist J6, J7, J8).
  */
 #include "tests/unit/jose_fixture.h"
 
@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "iamd/authn/jose_sign.h"
 #include "iamd/authn/keyring.h"
 
 struct fixture {
@@ -515,77 +516,38 @@ static void more_configured_keys_than_fit_are_refused(void **state)
 	assert_refused(&s, IAM_CONFIG, "v15.pem", "more than 16");
 }
 
-struct seen {
-	const char *pem;
-	bool ok;
-	const struct keyring *again; /* asked a second time from within, when set */
-};
-
-static enum iam_err look(struct str pem, void *ctx)
-{
-	struct seen *seen = ctx;
-	struct seen inner = {0};
-
-	seen->pem = pem.ptr;
-	seen->ok = str_starts(pem, STR("-----BEGIN PRIVATE KEY-----\n")) && pem.ptr[pem.len] == '\0';
-	if (seen->again != NULL) {
-		assert_int_equal(keyring_with_private_pem(seen->again, look, &inner), IAM_OK);
-		seen->ok = seen->ok && inner.ok && pem.ptr[0] == '-'; /* still open for us */
-	}
-	return IAM_OK;
-}
-
-static enum iam_err say_no_route(struct str pem, void *ctx)
-{
-	(void)pem, (void)ctx;
-	return IAM_NO_ROUTE;
-}
-
-static bool readable(const char *address)
-{
-	int pipes[2];
-	bool ok;
-
-	assert_int_equal(pipe(pipes), 0);
-	ok = write(pipes[1], address, 1) == 1;
-	assert_true(ok || errno == EFAULT);
-	close(pipes[0]);
-	close(pipes[1]);
-	return ok;
-}
-
-static void the_private_pem_can_be_read_only_while_in_use(void **state)
+/* And leaves it when the keyring goes. */
+static void the_private_key_lives_in_the_secure_heap(void **state)
 {
 	struct fixture *f = *state;
 	struct keyring_settings s = settings(f);
+	size_t before = CRYPTO_secure_used();
 	struct keyring *k = load(&s);
-	struct seen seen = {0};
 
-	assert_int_equal(keyring_with_private_pem(k, look, &seen), IAM_OK);
-	assert_true(seen.ok);
-	assert_false(readable(seen.pem));
-	seen.again = k;
-	assert_int_equal(keyring_with_private_pem(k, look, &seen), IAM_OK);
-	assert_true(seen.ok);
-	assert_false(readable(seen.pem));
-	/* what use() says is what the caller hears */
-	assert_int_equal(keyring_with_private_pem(k, say_no_route, NULL), IAM_NO_ROUTE);
-	assert_false(readable(seen.pem));
+	/* d, both primes, both exponents and the coefficient: at least 3.5 times the modulus */
+	assert_true(CRYPTO_secure_used() - before >= 2048 / 8 * 7 / 2);
 	keyring_free(k);
+	assert_int_equal(CRYPTO_secure_used(), before);
 }
 
-static void *use_often(void *keyring)
+static void *sign_often(void *keyring)
 {
-	for (int i = 0; i < 2000; i++) {
-		struct seen seen = {0};
+	struct arena *a = arena_new(4096, (size_t)4 << 20);
 
-		assert_int_equal(keyring_with_private_pem(keyring, look, &seen), IAM_OK);
-		assert_true(seen.ok);
+	for (int i = 0; i < 100; i++) {
+		struct str payload = arena_fmt(a, "{\"gen\":%d}", i);
+		struct jose_claims c;
+		struct str token;
+
+		assert_int_equal(jose_sign(keyring_signer(keyring), payload, a, &token), IAM_OK);
+		assert_int_equal(jose_verify(keyring_key(keyring, 0), token, a, &c), IAM_OK);
+		assert_int_equal(c.gen, i);
 	}
+	arena_free(a);
 	return NULL;
 }
 
-static void several_threads_may_use_the_private_pem_at_once(void **state)
+static void several_threads_may_sign_at_once(void **state)
 {
 	struct fixture *f = *state;
 	struct keyring_settings s = settings(f);
@@ -593,7 +555,7 @@ static void several_threads_may_use_the_private_pem_at_once(void **state)
 	pthread_t threads[4];
 
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, use_often, k), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, sign_often, k), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	keyring_free(k);
@@ -617,8 +579,8 @@ int main(void)
 		TEST(one_rotation_at_a_time),
 		TEST(the_newest_former_keys_win),
 		TEST(more_configured_keys_than_fit_are_refused),
-		TEST(the_private_pem_can_be_read_only_while_in_use),
-		TEST(several_threads_may_use_the_private_pem_at_once),
+		TEST(the_private_key_lives_in_the_secure_heap),
+		TEST(several_threads_may_sign_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
