@@ -6,27 +6,25 @@
  * asynchronous calls, each followed by ldap_result() with what is left of the deadline.
  * Does not: search (ldap_conn_search.c), keep connections (ldap_pool.c), follow referrals.
  * Invariants: after a failed StartTLS or handshake the handle is gone before anything else is sent on
- * it; PEM texts reach libldap through memory files that are closed again before a byte is sent.
+  * it; an answer of another kind than was asked for is no answer.
  */
 #include "iamd/idp/ldap_conn.h"
 
 #include <errno.h>
-#include <openldap.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include <openldap.h>
 
 #include "iamd/idp/ldap_ber.h"
 #include "iamd/idp/ldap_conn_inner.h"
 #include "iamd/idp/ldap_dial.h"
 #include "iamd/sys/clock.h"
-
-#define CANNOT_OPEN "Cannot open connection to directory back-end: "
 
 #define CONTROL_POLICY  "1.3.6.1.4.1.42.2.27.8.5.1"
 #define CONTROL_EXPIRED "2.16.840.1.113730.3.4.4" /* 389-ds: password expired */
@@ -98,20 +96,10 @@ static void keep_diagnostic(struct ldap_fault *f, const char *text)
 
 /* ------------------------------------------------------------------ answers */
 
-/* What is left, as libldap wants it; at least a millisecond, so that what is there is still read. */
-static struct timeval time_left(int64_t deadline_ms)
-{
-	int64_t ms = deadline_ms - clock_mono_ms();
-
-	if (ms < 1)
-		ms = 1;
-	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-}
-
 LDAPMessage *ldap_conn_next(struct ldap_conn *c, int id, int all, int64_t deadline_ms,
 	struct ldap_fault *f)
 {
-	struct timeval left = time_left(deadline_ms);
+	struct timeval left = ldap_time_left(deadline_ms);
 	LDAPMessage *m = NULL;
 	int code = LDAP_OTHER;
 	int type;
@@ -130,6 +118,8 @@ LDAPMessage *ldap_conn_next(struct ldap_conn *c, int id, int all, int64_t deadli
 		code = LDAP_DECODING_ERROR;
 	else
 		(void)ldap_get_option(c->ld, LDAP_OPT_RESULT_CODE, &code);
+	if (code > 0) /* of a notice of disconnection */
+		code = LDAP_SERVER_DOWN;
 	(void)ldap_fault_local(c, f, code);
 	return NULL;
 }
@@ -146,8 +136,26 @@ bool ldap_conn_parse(struct ldap_conn *c, LDAPMessage *m, struct ldap_answer *re
 		return ldap_fault_local(c, f, LDAP_DECODING_ERROR);
 	keep_diagnostic(f, diagnostic);
 	ldap_memfree(diagnostic);
+	c->used = true;
 	ret->code = code;
 	return true;
+}
+
+/*
+ * The one answer to an operation that has one. libldap does not look at its kind: a search result with
+ * "success" in it would pass for a successful bind.
+ */
+static bool answer_take(struct ldap_conn *c, int id, int type, int64_t deadline_ms,
+	struct ldap_answer *ret, struct ldap_fault *f)
+{
+	LDAPMessage *m = ldap_conn_next(c, id, LDAP_MSG_ALL, deadline_ms, f);
+
+	if (m == NULL)
+		return false;
+	if (ldap_msgtype(m) == type)
+		return ldap_conn_parse(c, m, ret, f);
+	(void)ldap_msgfree(m);
+	return ldap_fault_local(c, f, LDAP_DECODING_ERROR);
 }
 
 /* ------------------------------------------------------------------ the handle */
@@ -168,12 +176,10 @@ void ldap_conn_start(void)
 	(void)pthread_once(&started, start);
 }
 
-static bool set_options(LDAP *ld)
+static bool set_options(LDAP *ld, Sockbuf **ret_sb)
 {
 	int version = LDAP_VERSION3;
 	ber_len_t max = LDAP_MESSAGE_MAX;
-	Sockbuf *sb = NULL;
-
 	/* CONNECT_ASYNC: else a handshake with a silent server spins for ever. */
 	return ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version) ==
 		LDAP_OPT_SUCCESS &&
@@ -182,12 +188,13 @@ static bool set_options(LDAP *ld)
 		ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_ON) == LDAP_OPT_SUCCESS &&
 		ldap_set_option(ld, LDAP_OPT_CONNECT_ASYNC, LDAP_OPT_ON) ==
 		LDAP_OPT_SUCCESS &&
-		ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS &&
-		sb != NULL &&
-		ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &max) == 1;
+		ldap_get_option(ld, LDAP_OPT_SOCKBUF, ret_sb) == LDAP_OPT_SUCCESS &&
+		*ret_sb != NULL &&
+		ber_sockbuf_ctrl(*ret_sb, LBER_SB_OPT_SET_MAX_INCOMING, &max) == 1;
 }
 
-static LDAP *handle_new(const struct ldap_server *to, int fd, bool ldaps)
+static LDAP *handle_new(const struct ldap_server *to, int fd, bool ldaps,
+	Sockbuf **ret_sb)
 {
 	bool v6 = str_find(to->host, ':') >= 0;
 	char url[LDAP_TEXT_MAX + 32];
@@ -200,7 +207,7 @@ static LDAP *handle_new(const struct ldap_server *to, int fd, bool ldaps)
 		(void)close(fd);
 		return NULL;
 	}
-	if (!set_options(ld)) {
+	if (!set_options(ld, ret_sb)) {
 		(void)ldap_unbind_ext(ld, NULL, NULL);
 		return NULL;
 	}
@@ -230,7 +237,7 @@ static struct ldap_conn *conn_dial(const struct ldap_settings *s, unsigned serve
 	if (c == NULL)
 		(void)close(fd);
 	else
-		c->ld = handle_new(to, fd, s->tls == LDAP_TLS_LDAPS);
+		c->ld = handle_new(to, fd, s->tls == LDAP_TLS_LDAPS, &c->sb);
 	if (c == NULL || c->ld == NULL) {
 		free(c);
 		(void)ldap_fault_set(f, LDAP_STATE_NO_MEMORY,
@@ -265,115 +272,23 @@ bool ldap_conn_is_quiet(const struct ldap_conn *c)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN | POLLRDHUP};
 
-	return poll(&p, 1, 0) == 0;
+	/* TLS may have read more than it has handed out. */
+	return poll(&p, 1, 0) == 0 &&
+		ber_sockbuf_ctrl(c->sb, LBER_SB_OPT_DATA_READY, NULL) <= 0;
 }
 
 /* ------------------------------------------------------------------ TLS */
 
-/* A file of memory with the text, and its path for libldap; -1: none. */
-static int memory_file(struct str text, char path[32])
-{
-	int fd = memfd_create("pem", MFD_CLOEXEC);
-	size_t done = 0;
-
-	if (fd < 0)
-		return -1;
-	while (done < text.len) {
-		ssize_t n = write(fd, text.ptr + done, text.len - done);
-
-		if (n <= 0 && errno != EINTR) {
-			(void)close(fd);
-			return -1;
-		}
-		done += n > 0 ? (size_t)n : 0;
-	}
-	(void)snprintf(path, 32, "/proc/self/fd/%d", fd);
-	return fd;
-}
-
-static bool set_pems(LDAP *ld, const struct ldap_settings *s, int fds[2])
-{
-	char path[32];
-	int zero = 0;
-
-	if (s->ca_certs.ptr != NULL) {
-		fds[0] = memory_file(s->ca_certs, path);
-		if (fds[0] < 0 ||
-			ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, path) != 0)
-			return false;
-	}
-	if (s->client_cert.ptr != NULL) {
-		fds[1] = memory_file(s->client_cert, path);
-		if (fds[1] < 0 ||
-			ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, path) != 0 ||
-			ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, path) != 0)
-			return false;
-	}
-	/* Last: it reads the files. */
-	return ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &zero) == LDAP_OPT_SUCCESS;
-}
-
-static bool tls_prepare(struct ldap_conn *c, struct ldap_fault *f)
-{
-	int verify = c->settings->ca_certs.ptr != NULL ? LDAP_OPT_X_TLS_DEMAND
-						       : LDAP_OPT_X_TLS_NEVER;
-	int min = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
-	int fds[2] = {-1, -1};
-	bool fine = ldap_set_option(c->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &verify) == 0 &&
-		ldap_set_option(c->ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &min) == 0 &&
-		set_pems(c->ld, c->settings, fds);
-
-	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
-	if (!fine)
-		return ldap_fault_set(f, LDAP_STATE_TLS,
-			CANNOT_OPEN
-			"socket ssl wrapping error: `ca-certs` or `client-cert` "
-			"cannot be used");
-	return true;
-}
-
-static bool tls_handshake(struct ldap_conn *c, int64_t deadline_ms, struct ldap_fault *f)
-{
-	struct timeval left = time_left(deadline_ms);
-	char *text = NULL;
-	int error;
-
-	(void)ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
-	errno = 0;
-	if (ldap_install_tls(c->ld) == LDAP_SUCCESS) {
-		c->tls = true;
-		return true;
-	}
-	error = errno;
-	if (clock_mono_ms() >= deadline_ms)
-		return ldap_fault_set(f, LDAP_STATE_TIMEOUT,
-			CANNOT_OPEN "socket ssl wrapping error: timed out");
-	if (error == ECONNRESET || error == EPIPE)
-		return ldap_fault_set(f, LDAP_STATE_TLS,
-			CANNOT_OPEN "socket ssl wrapping error: [Errno %d] %s", error,
-			strerrordesc_np(error));
-	(void)ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
-	(void)ldap_fault_set(f, LDAP_STATE_TLS,
-		CANNOT_OPEN "socket ssl wrapping error: %.200s",
-		text == NULL ? "the handshake failed" : text);
-	ldap_memfree(text);
-	return false;
-}
-
 static bool starttls(struct ldap_conn *c, int64_t deadline_ms, struct ldap_fault *f)
 {
 	struct ldap_answer answer = {0};
-	LDAPMessage *m;
 	int id;
 	int rc = ldap_start_tls(c->ld, NULL, NULL, &id);
 
 	f->starttls = true;
 	if (rc != LDAP_SUCCESS)
 		return ldap_fault_local(c, f, rc);
-	m = ldap_conn_next(c, id, LDAP_MSG_ALL, deadline_ms, f);
-	if (m == NULL || !ldap_conn_parse(c, m, &answer, f))
+	if (!answer_take(c, id, LDAP_RES_EXTENDED, deadline_ms, &answer, f))
 		return false;
 	ldap_controls_free(answer.controls);
 	if (answer.code != LDAP_SUCCESS) {
@@ -381,7 +296,7 @@ static bool starttls(struct ldap_conn *c, int64_t deadline_ms, struct ldap_fault
 		f->state = LDAP_STATE_TLS;
 		return false;
 	}
-	return tls_handshake(c, deadline_ms, f);
+	return ldap_conn_tls_handshake(c, deadline_ms, f);
 }
 
 /* The words around what went wrong with StartTLS, by what the settings want. */
@@ -418,8 +333,8 @@ static struct ldap_conn *open_tls(const struct ldap_settings *s, unsigned server
 
 	if (c == NULL)
 		return NULL;
-	if (tls_prepare(c, f) &&
-		(s->tls == LDAP_TLS_LDAPS ? tls_handshake(c, deadline_ms, f)
+	if (ldap_conn_tls_prepare(c, f) &&
+		(s->tls == LDAP_TLS_LDAPS ? ldap_conn_tls_handshake(c, deadline_ms, f)
 					  : starttls(c, deadline_ms, f)))
 		return c;
 	ldap_conn_close(c); /* the handle would send what comes next in clear */
@@ -480,14 +395,12 @@ static bool bind_raw(struct ldap_conn *c, const char *dn, const char *mechanism,
 	LDAPControl *controls[] = {policy ? &control : NULL, NULL};
 	struct ldap_answer answer = {0};
 	struct berval copy = *password; /* libldap's type is not const, its use is */
-	LDAPMessage *m;
 	int id;
 	int rc = ldap_sasl_bind(c->ld, dn, mechanism, &copy, controls, NULL, &id);
 
 	if (rc != LDAP_SUCCESS)
 		return ldap_fault_local(c, f, rc);
-	m = ldap_conn_next(c, id, LDAP_MSG_ALL, deadline_ms, f);
-	if (m == NULL || !ldap_conn_parse(c, m, &answer, f))
+	if (!answer_take(c, id, LDAP_RES_BIND, deadline_ms, &answer, f))
 		return false;
 	policy_read(answer.controls, f);
 	ldap_controls_free(answer.controls);
@@ -507,6 +420,9 @@ bool ldap_conn_bind(struct ldap_conn *c, struct str dn, struct str password, boo
 	 */
 	if (dn.len == 0 || password.len == 0 || str_find(password, '\0') >= 0)
 		return ldap_fault_code(fault, LDAP_INVALID_CREDENTIALS);
+	/* An answer that is there before the question is not taken for one. */
+	if (c->used && !ldap_conn_is_quiet(c))
+		return ldap_fault_local(c, fault, LDAP_SERVER_DOWN);
 	if (dn.len > DN_MAX_BYTES || str_find(dn, '\0') >= 0)
 		return ldap_fault_code(fault, LDAP_INVALID_DN_SYNTAX);
 	memcpy(name, dn.ptr, dn.len);

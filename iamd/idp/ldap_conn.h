@@ -24,7 +24,7 @@ void ldap_conn_start(void);
 
 enum ldap_state {
 	LDAP_STATE_OK,
-	LDAP_STATE_CODE,        /* the server answered with a result code other than success */
+	LDAP_STATE_CODE, /* the server answered with a result code other than success */
 	LDAP_STATE_TIMEOUT,     /* deadline passed */
 	LDAP_STATE_UNREACHABLE, /* refused, reset, no route, no such host */
 	LDAP_STATE_TLS,         /* handshake or certificate; or StartTLS refused */
@@ -35,11 +35,11 @@ enum ldap_state {
 /* Why a step failed. Zeroed: it did not. */
 struct ldap_fault {
 	enum ldap_state state;
-	int code;           /* LDAP result code (RFC 4511 section 4.1.9), with LDAP_STATE_CODE */
-	char text[512];     /* for people; never holds a secret */
+	int code; /* LDAP result code (RFC 4511 section 4.1.9), with LDAP_STATE_CODE */
+	char text[512];       /* for people; never holds a secret */
 	char diagnostic[256]; /* the server's own words, cut, printable only */
-	bool starttls;      /* it was the StartTLS operation */
-	bool connecting;    /* no connection was made */
+	bool starttls;        /* it was the StartTLS operation */
+	bool connecting;      /* no connection was made */
 	/* password policy control (draft-behera-ldap-password-policy), -1: not sent */
 	int ppolicy_error, ppolicy_expires_s, ppolicy_grace;
 };
@@ -66,8 +66,10 @@ bool ldap_conn_is_quiet(const struct ldap_conn *c);
  */
 bool ldap_conn_bind(struct ldap_conn *c, struct str dn, struct str password, bool policy,
 	int64_t deadline_ms, struct ldap_fault *fault);
-bool ldap_conn_bind_anonymous(struct ldap_conn *c, int64_t deadline_ms, struct ldap_fault *fault);
-bool ldap_conn_bind_external(struct ldap_conn *c, int64_t deadline_ms, struct ldap_fault *fault);
+bool ldap_conn_bind_anonymous(struct ldap_conn *c, int64_t deadline_ms,
+	struct ldap_fault *fault);
+bool ldap_conn_bind_external(struct ldap_conn *c, int64_t deadline_ms,
+	struct ldap_fault *fault);
 
 /* One entry of an answer; strings and values are valid during the call only. */
 struct ldap_entry;
@@ -94,25 +96,27 @@ struct ldap_query {
 	enum ldap_where where;
 	struct str filter;             /* absent: (objectClass=*) */
 	const char *const *attributes; /* NULL-terminated; NULL: all user attributes */
-	unsigned limit;                /* entries; 0: no limit of ours. One more than that is a fault of the caller's to judge */
-	unsigned page;                 /* RFC 2696 pages of this many (<= 1000); 0: none */
-	const void *control_value;     /* reserved for content synchronisation; NULL */
+	unsigned
+		limit; /* entries; 0: no limit of ours. One more than that is a fault of the caller's to judge */
+	unsigned page;             /* RFC 2696 pages of this many (<= 1000); 0: none */
+	const void *control_value; /* reserved for content synchronisation; NULL */
 };
 
 /*
  * Runs a search; each entry is told once. The deadline is for one page (or the whole without pages);
  * `until_ms` is for all. sizeLimitExceeded with `limit` entries told counts as success.
  */
-bool ldap_conn_search(struct ldap_conn *c, const struct ldap_query *q, int64_t page_timeout_ms,
-	int64_t until_ms, ldap_entry_fn *each, void *ctx, struct ldap_fault *fault);
+bool ldap_conn_search(struct ldap_conn *c, const struct ldap_query *q,
+	int64_t page_timeout_ms, int64_t until_ms, ldap_entry_fn *each, void *ctx,
+	struct ldap_fault *fault);
 
 /* What the server says of itself, read once from its root DSE and kept with the connection. */
 struct ldap_kind {
-	bool active_directory;  /* supportedCapabilities 1.2.840.113556.1.4.800 */
-	bool in_chain;          /* matching rule 1.2.840.113556.1.4.1941 works there */
-	bool paging;            /* control 1.2.840.113556.1.4.319 */
-	bool content_sync;      /* control 1.3.6.1.4.1.4203.1.9.1.1 */
-	bool password_policy;   /* control 1.3.6.1.4.1.42.2.27.8.5.1 */
+	bool active_directory; /* supportedCapabilities 1.2.840.113556.1.4.800 */
+	bool in_chain;         /* matching rule 1.2.840.113556.1.4.1941 works there */
+	bool paging;           /* control 1.2.840.113556.1.4.319 */
+	bool content_sync;     /* control 1.3.6.1.4.1.4203.1.9.1.1 */
+	bool password_policy;  /* control 1.3.6.1.4.1.42.2.27.8.5.1 */
 	char vendor[128];
 };
 bool ldap_conn_kind(struct ldap_conn *c, int64_t deadline_ms, struct ldap_kind *ret,

@@ -1,5 +1,5 @@
 /*
- * ldap_conn_inner - what the files of one connection share: ldap_conn.c and ldap_conn_search.c.
+ * ldap_conn_inner - what the files of one connection share: ldap_conn.c, _search.c and _tls.c.
  */
 #ifndef IDP_LDAP_CONN_INNER_H
 #define IDP_LDAP_CONN_INNER_H
@@ -7,12 +7,18 @@
 #include <ldap.h>
 
 #include "iamd/idp/ldap_conn.h"
+#include "iamd/sys/clock.h"
+
+/* How the texts of LDAP_STATE_TLS and of failures to connect begin. */
+#define CANNOT_OPEN "Cannot open connection to directory back-end: "
 
 struct ldap_conn {
 	LDAP *ld;
 	const struct ldap_settings *settings;
 	unsigned server;
-	int fd; /* libldap's; to look at only */
+	int fd; /* libldap's, as the next; to look at only */
+	Sockbuf *sb;
+	bool used; /* an answer was read: the session tickets that follow a TLS handshake are through */
 	bool tls;
 	bool kind_known;
 	struct ldap_kind kind;
@@ -42,5 +48,21 @@ bool ldap_conn_parse(struct ldap_conn *c, LDAPMessage *m, struct ldap_answer *re
 	struct ldap_fault *f);
 /* The fault of a code: its name, and the server's words (already in f->diagnostic). False, always. */
 bool ldap_fault_code(struct ldap_fault *f, int code);
+
+/* What is left, as libldap wants it; at least a millisecond, so that what is there is still read. */
+static inline struct timeval ldap_time_left(int64_t deadline_ms)
+{
+	int64_t ms = deadline_ms - clock_mono_ms();
+
+	if (ms < 1)
+		ms = 1;
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+/* Trust and identity of the settings, before the handshake. False with a fault. */
+bool ldap_conn_tls_prepare(struct ldap_conn *c, struct ldap_fault *f);
+/* Nothing may be sent on the connection if it fails. */
+bool ldap_conn_tls_handshake(struct ldap_conn *c, int64_t deadline_ms,
+	struct ldap_fault *f);
 
 #endif

@@ -325,7 +325,8 @@ bool ldap_conn_search(struct ldap_conn *c, const struct ldap_query *q,
 	ldap_fault_init(fault);
 	r.base = copy_of(q->base.ptr == NULL ? STR("") : q->base);
 	r.filter = copy_of(q->filter.ptr == NULL ? STR("(objectClass=*)") : q->filter);
-	fine = r.base != NULL && r.filter != NULL;
+	/* An empty filter would be one for everything. */
+	fine = r.base != NULL && r.filter != NULL && r.filter[0] != '\0';
 	if (!fine)
 		(void)ldap_fault_local(c, fault, LDAP_FILTER_ERROR);
 	while (fine) {

@@ -50,11 +50,12 @@ static void add_filter_value(struct sb *out, struct str value)
 /* RFC 4514: UTF-8 stands as itself, which reads better in a server's log. */
 static void add_dn_value(struct sb *out, struct str value)
 {
+	bool is_text = str_is_utf8(value);
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.ptr[i];
 		bool inner_blank = c == ' ' && i > 0 && i + 1 < value.len;
 
-		if (is_plain(c) || c >= 0x80 || inner_blank)
+		if (is_plain(c) || (c >= 0x80 && is_text) || inner_blank)
 			sb_add_char(out, (char)c);
 		else
 			add_hex(out, c);

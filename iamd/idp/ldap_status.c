@@ -181,7 +181,7 @@ static struct verdict judge(const struct ldap_fault *f)
 	if (f->code == 49 && (of_policy(f, &v) || of_active_directory(f->diagnostic, &v)))
 		return v;
 	if ((f->code == 19 || f->code == 53) &&
-		(of_policy(f, &v) || of_words(f->diagnostic, &v)))
+		(of_words(f->diagnostic, &v) || of_policy(f, &v)))
 		return v;
 	return of_code(f->code);
 }

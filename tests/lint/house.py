@@ -10,8 +10,8 @@ LAYERS = [(r"include/iam/|libacl/", 0), (r"iamd/(embedded\.h|config\.def)$", 0),
 STRANGERS = [("iamd/idp/", "iamd/store/"), ("iamd/store/", "iamd/idp/")]
 # Third-party headers and the only files that may include them.
 SOLE = [(r"microhttpd\.h", r"iamd/http/server\.c"), (r"sqlite3\.h", r"iamd/store/db_sqlite\.c"),
-        (r"libpq-fe\.h", r"iamd/store/db_pg\.c"), (r"(open)?ldap\.h", r"iamd/idp/ldap_conn(_search\.c|_inner\.h|\.c)"),
-        (r"gnutls/.*", r"iamd/http/tls\.c"), (r"curl/curl\.h", r"iamd/sys/https\.c|tools/iamctl/client\.c"),
+        (r"libpq-fe\.h", r"iamd/store/db_pg\.c"), (r"(open)?ldap\.h", r"iamd/idp/ldap_conn(|_inner|_search|_tls)\.[ch]"),
+        (r"gnutls/.*", r"iamd/(http/tls|idp/ldap_tls_why)\.c"), (r"curl/curl\.h", r"iamd/sys/https\.c|tools/iamctl/client\.c"),
         (r"crypt\.h", r"iamd/authn/password\.c"), (r"yaml\.h", r"tools/iamctl/decl\.c"),
         (r"openssl/.*", r"iamd/(authn/(jose\w*|keyring)|idp/ldap_pem)\.c"),
         (r"(xmlsec|libxml)/.*", r"iamd/idp/saml_xml\.c"), (r"ini\.h", r"iamd/config\.c"),

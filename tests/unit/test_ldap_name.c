@@ -206,6 +206,7 @@ static void dns_that_mean_the_same_get_one_spelling(void **state)
 		{"2.5.4.3=a", "2.5.4.3=a"},
 		{"cn=", "cn="},
 		{"cn=\\ a\\ ,dc=x", "cn=a,dc=x"},
+		{"cn=\\C1\\C3", "cn=\\c1\\c3"},
 	};
 
 	(void)state;
