@@ -56,7 +56,7 @@ def test_a_right_password_a_wrong_one_and_the_right_one_again(driver, directory)
 @pytest.mark.parametrize("dn, password", [
     ("cn=x", ""), ("", "secret"), ("", ""), ("cn=x", "\0"), ("cn=x", "\0secret"), ("cn=x", "secret\0"),
 ])
-def test_what_could_be_an_anonymous_bind_never_reaches_the_network(hostile, dn, password):
+def test_l2_what_could_be_an_anonymous_bind_never_reaches_the_network(hostile, dn, password):
     server = hostile()
     with Driver(servers=[server.address], allow_cleartext=True) as d:
         assert d.open()["state"] == "ok"
@@ -114,7 +114,7 @@ def test_a_bind_as_nobody_known_is_refused(slapd, at_slapd):
 # -- searches
 
 
-def test_every_entry_is_told_once_in_pages(driver, directory):
+def test_l4_every_entry_is_told_once_in_pages(driver, directory):
     reader(driver, directory)
     found = driver.search(base=directory.user_base, filter=f"({directory.login}=user*)", page=3,
                           attributes=[directory.login, "mail"])
@@ -191,7 +191,7 @@ def test_disabled_entries_say_so(samba, ds389):
             assert [e["disabled"] for e in found["entries"]] == [True]
 
 
-def test_ranges_of_a_long_attribute(samba):
+def test_l4_ranges_of_a_long_attribute(samba):
     with Driver(**settings(samba)) as d:
         d.open()
         reader(d, samba)
@@ -215,7 +215,7 @@ def test_ldaps(slapd):
 @pytest.mark.parametrize("certificate, why", [
     ("wronghost", "match"), ("expired", "expired"), ("untrusted", "issuer"),
 ])
-def test_a_bad_certificate_is_refused_and_the_text_says_why(new_slapd, tls, certificate, why):
+def test_l3_a_bad_certificate_is_refused_and_the_text_says_why(new_slapd, tls, certificate, why):
     directory = new_slapd("--server-cert", certificate)
     port = directory.port if tls == "starttls" else directory.ldaps_port
     with Driver(**settings(directory, servers=[[directory.host, port]], tls=tls)) as d:
@@ -227,7 +227,7 @@ def test_a_bad_certificate_is_refused_and_the_text_says_why(new_slapd, tls, cert
         assert d.open()["tls"]  # without `ca-certs` nothing is verified
 
 
-def test_a_certificate_is_never_forgiven_for_cleartext(new_slapd):
+def test_l3_a_certificate_is_never_forgiven_for_cleartext(new_slapd):
     directory = new_slapd("--server-cert", "untrusted")
     with Driver(**settings(directory, tls="try", allow_cleartext=True)) as d:
         assert d.open()["state"] == "tls"
@@ -268,7 +268,7 @@ def test_a_server_that_demands_tls_gets_no_cleartext_login(new_slapd):
         reader(d, directory)
 
 
-def test_no_cleartext_without_leave(hostile):
+def test_l3_no_cleartext_without_leave(hostile):
     server = hostile("starttls_stripped")
     for tls in ("try", "starttls"):
         with Driver(servers=[server.address], tls=tls) as d:
@@ -302,7 +302,7 @@ BAD_BINDS = [
 
 
 @pytest.mark.parametrize("fault, state", BAD_BINDS)
-def test_bad_answers_to_a_bind(hostile, fault, state):
+def test_l4_bad_answers_to_a_bind(hostile, fault, state):
     server = hostile(fault, at="bind")
     with Driver(LEAKS.get(fault), servers=[server.address], allow_cleartext=True) as d:
         before = None
@@ -329,7 +329,7 @@ ENTRIES = {"dc=example": {"dc": ["example"]}}
 
 
 @pytest.mark.parametrize("fault, state", BAD_SEARCHES)
-def test_bad_answers_to_a_search(hostile, fault, state):
+def test_l4_bad_answers_to_a_search(hostile, fault, state):
     server = hostile(fault, at="search", entries=ENTRIES)
     with Driver(LEAKS.get(fault), servers=[server.address], allow_cleartext=True) as d:
         before = None
@@ -357,7 +357,7 @@ def test_a_hundred_megabytes_cost_no_memory(hostile):
     assert peak_kb < (300 << 10)  # the address sanitizer's own included
 
 
-def test_referrals_are_not_followed(hostile):
+def test_l4_referrals_are_not_followed(hostile):
     server = hostile("references", entries=ENTRIES)
     with Driver(servers=[server.address], allow_cleartext=True) as d:
         d.open()
@@ -373,7 +373,7 @@ def test_referrals_are_not_followed(hostile):
 
 
 @pytest.mark.parametrize("fault", ["silent", "close", "reset", "garbage", "http", "disconnect", "starttls_lie", "slow"])
-def test_bad_answers_to_starttls(hostile, fault):
+def test_l3_bad_answers_to_starttls(hostile, fault):
     server = hostile(fault, at="starttls")
     with Driver(LEAKS.get(fault), servers=[server.address], tls="try", allow_cleartext=True) as d:
         answer = d.open(within=500)
@@ -383,7 +383,7 @@ def test_bad_answers_to_starttls(hostile, fault):
     assert server.seen("bind") == []
 
 
-def test_what_was_slipped_in_before_tls_is_no_answer(hostile, ca):
+def test_l3_what_was_slipped_in_before_tls_is_no_answer(hostile, ca):
     server = hostile("starttls_injected", certificates=ca)
     with Driver(servers=[server.address], tls="starttls", ca=ca.ca_pem) as d:
         if d.open()["state"] == "ok":

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-ITEMS = "C1 C2 C3 C4 C6 C8 J1 J2 J3 J4 J5 J6 J7 J9 P1 P3 P5 W2 W5 A1 A2 A3 A4".split()
+ITEMS = "C1 C2 C3 C4 C6 C8 J1 J2 J3 J4 J5 J6 J7 J9 P1 P3 P5 L1 L2 L3 L4 W2 W5 A1 A2 A3 A4".split()
 
 
 def fault(root, reference):
