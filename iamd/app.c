@@ -31,6 +31,14 @@
 #define SLOW_QUEUE_MAX  1024
 #define SLOW_SHARE_MAX  16
 #define SLOW_THREADS    2
+/*
+ * LIMIT: directories asked at once; of one directory half of them, so that a silent one leaves the
+ * others' callers theirs. A job waits for its turn within its own deadline.
+ */
+#define NET_THREADS           8
+#define NET_QUEUE_MAX         256
+#define NET_SHARE_MAX         128
+#define NET_SHARE_RUNNING_MAX (NET_THREADS / 2)
 /* main, maintenance, and two to spare. */
 #define OTHER_THREADS 4
 
@@ -301,6 +309,10 @@ static enum iam_err start_lanes(struct app *a, struct iam_error *err)
 		[LANE_SLOW] = {.threads = SLOW_THREADS,
 			.queue_max = SLOW_QUEUE_MAX,
 			.share_max = SLOW_SHARE_MAX},
+		[LANE_NET] = {.threads = NET_THREADS,
+			.queue_max = NET_QUEUE_MAX,
+			.share_max = NET_SHARE_MAX,
+			.share_running_max = NET_SHARE_RUNNING_MAX},
 	};
 
 	a->svc.lanes = lanes_new(lanes);
@@ -332,8 +344,8 @@ static enum iam_err start_state(struct app *a, struct iam_error *err)
 	if (e != IAM_OK)
 		return e;
 	server_settings(a, a->config, &server);
-	threads =
-		server_thread_count(&server) + 1 + cores() + SLOW_THREADS + OTHER_THREADS;
+	threads = server_thread_count(&server) + 1 + cores() + SLOW_THREADS +
+		NET_THREADS + OTHER_THREADS;
 	e = publisher_new(store_writer(a->svc.store), a->keyring, a->config, threads,
 		&a->svc.publisher);
 	if (e != IAM_OK)
@@ -370,7 +382,8 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 		.ctx = &a->svc,
 	});
 	if (a->svc.decisions == NULL)
-		return iam_error_set(err, IAM_INTERNAL, "cannot start the audit's thread");
+		return iam_error_set(err, IAM_INTERNAL,
+			"cannot start the audit's thread");
 	server_settings(a, c, &server);
 	e = server_start(&server, &a->svc.server, err);
 	return e == IAM_OK ? app_maintenance_start(a) : e;

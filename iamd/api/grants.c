@@ -193,18 +193,18 @@ static enum iam_err take_away(struct req *r, struct db *w, const struct grant *g
 	grant_fn *remove)
 {
 	bool makes_superusers = str_eq_c(g->rid, IAM_SUPERUSER_RID);
-	bool before = false, after = true;
+	enum superuser_rank before = SUPERUSER_NONE, after = SUPERUSER_OWN;
 	enum iam_err e = IAM_OK;
 
 	if (makes_superusers)
-		e = store_superuser_any(w, &before);
+		e = store_superuser_rank(w, &before);
 	if (e == IAM_OK)
 		e = remove(w, g);
-	if (e == IAM_OK && before)
-		e = store_superuser_any(w, &after);
+	if (e == IAM_OK && before != SUPERUSER_NONE)
+		e = store_superuser_rank(w, &after);
 	if (e != IAM_OK)
 		return grant_error(r, g, e);
-	return after
+	return after >= before
 		? IAM_OK
 		: req_fail(r, IAM_LAST_SUPERUSER, "%s", iam_err_text(IAM_LAST_SUPERUSER));
 }

@@ -82,18 +82,17 @@ static enum iam_err remove_keeping_a_superuser(struct req *r, struct db *w,
 	removal_fn *remove, struct str id)
 {
 	struct str gid = req_param(r, "gid");
-	bool before = false;
-	bool after = false;
+	enum superuser_rank before = SUPERUSER_NONE, after;
 	enum iam_err e = IAM_OK;
 
 	if (bears_on_superusers(r, w, gid))
-		e = store_superuser_any(w, &before);
+		e = store_superuser_rank(w, &before);
 	if (e == IAM_OK)
 		e = remove(w, gid, id);
-	if (e != IAM_OK || !before)
+	if (e != IAM_OK || before == SUPERUSER_NONE)
 		return e;
-	e = store_superuser_any(w, &after);
-	if (e != IAM_OK || after)
+	e = store_superuser_rank(w, &after);
+	if (e != IAM_OK || after >= before)
 		return e;
 	return req_fail(r, IAM_LAST_SUPERUSER, "%s", iam_err_text(IAM_LAST_SUPERUSER));
 }

@@ -15,6 +15,10 @@
 req_fn api_login_post, api_login_start, api_logout, api_tokens_end, api_token_revoke;
 extern const struct json_schema login_schema, revoke_schema;
 
+/* ldap_test.c */
+req_fn api_ldap_test;
+extern const struct json_schema ldap_test_schema;
+
 /* keys.c, providers.c, uiconfig.c, openapi.c, health.c, metrics.c */
 req_fn api_jwks, api_providers, api_no_providers, api_uiconfig, api_openapi;
 req_fn api_health_live, api_health_ready, api_metrics;

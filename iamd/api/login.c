@@ -1,11 +1,14 @@
 /*
- * login - password and service token login, and the start of SSO.
+ * login - password and service token login, and the start of SSO. What directories decide is in
+ * login_ldap.c.
  *
  * The account's row (hash or key, enabled, gen) is read once, on the loop; the slow part runs on the
  * HASH lane (passwords) or SLOW (service keys) and signs with that gen, so a change in between yields
  * a dead token. Unknown, disabled, remote and wrong cost the same hash work and get the same answer.
  * The audit row, last_login and a rehash follow without holding the answer.
  */
+#include "iamd/api/login.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +16,6 @@
 #include "iamd/api/checks.h"
 #include "iamd/api/handlers.h"
 #include "iamd/api/json.h"
-#include "iamd/api/login_record.h"
 #include "iamd/authn/authn.h"
 #include "iamd/authn/jwt_mint.h"
 #include "iamd/http/cookie.h"
@@ -105,8 +107,15 @@ static enum iam_err answer(struct req *r, struct resp *out, struct login *l)
 	return json_doc_end(&d, out, 200);
 }
 
-/* The common end of both lanes: token and record, or the one refusal everybody gets. */
-static enum iam_err conclude(struct req *r, struct resp *out, const char *deny_reason)
+/* Where a gateway asks, clients know which kind of account they have. */
+static enum iam_err refusal(const struct req *r, const struct login *l)
+{
+	return r->svc->gateway && l->said.len > 0 ? IAM_BAD_CREDENTIALS_LDAP
+						  : IAM_BAD_CREDENTIALS;
+}
+
+/* The common end of all lanes: token and record, or the one refusal everybody gets. */
+enum iam_err login_conclude(struct req *r, struct resp *out, const char *deny_reason)
 {
 	struct login *l = r->state;
 	enum iam_err e;
@@ -114,7 +123,7 @@ static enum iam_err conclude(struct req *r, struct resp *out, const char *deny_r
 	if (deny_reason != NULL) {
 		metrics_count(METRIC_LOGIN_DENIED, 1);
 		login_record(r, l, deny_reason);
-		return IAM_BAD_CREDENTIALS;
+		return refusal(r, l);
 	}
 	e = mint(r, l);
 	if (e == IAM_OK)
@@ -138,18 +147,17 @@ static const char *password_deny_reason(const struct login *l, bool matches)
 	if (user_is_service(&l->user))
 		return "service account cannot log in with a password";
 	if (user_is_remote(&l->user))
-		return "remote user has no local password";
+		return l->user.enabled ? "remote user has no local password"
+				       : "user is disabled";
 	if (!matches)
 		return "invalid password provided";
 	return l->user.enabled ? NULL : "user is disabled";
 }
 
-static enum iam_err password_step(struct req *r, struct resp *out)
+/* An absent hash costs the same, and matches nothing. */
+static enum iam_err verify(struct req *r, struct login *l, struct str hash,
+	struct password_verdict *ret_verdict)
 {
-	struct login *l = r->state;
-	struct password_verdict verdict = {false, false};
-	struct str hash =
-		l->known && !user_is_remote(&l->user) ? l->user.password_hash : STR_NONE;
 	enum iam_err e;
 
 	{
@@ -158,13 +166,33 @@ static enum iam_err password_step(struct req *r, struct resp *out)
 		l->params.memory_bytes =
 			(uint64_t)scope.root->config->argon2_memory_kib * 1024;
 	}
-	e = password_verify(&l->params, l->password, hash, &verdict);
-	if (e != IAM_OK) {
+	e = password_verify(&l->params, l->password, hash, ret_verdict);
+	if (e != IAM_OK)
 		metrics_count(METRIC_LOGIN_UNAVAILABLE, 1);
+	return e;
+}
+
+enum iam_err login_refused_step(struct req *r, struct resp *out)
+{
+	struct login *l = r->state;
+	struct password_verdict verdict;
+	enum iam_err e = verify(r, l, STR_NONE, &verdict);
+
+	return e == IAM_OK ? login_conclude(r, out, l->deny_reason) : e;
+}
+
+static enum iam_err password_step(struct req *r, struct resp *out)
+{
+	struct login *l = r->state;
+	struct password_verdict verdict = {false, false};
+	struct str hash =
+		l->known && !user_is_remote(&l->user) ? l->user.password_hash : STR_NONE;
+	enum iam_err e = verify(r, l, hash, &verdict);
+
+	if (e != IAM_OK)
 		return e;
-	}
 	l->rehash = verdict.ok && verdict.rehash;
-	return conclude(r, out, password_deny_reason(l, verdict.ok));
+	return login_conclude(r, out, password_deny_reason(l, verdict.ok));
 }
 
 /* ---- service login tokens (SLOW lane) ---- */
@@ -202,7 +230,7 @@ static const char *service_deny_reason(struct req *r, const struct login *l)
 
 static enum iam_err service_step(struct req *r, struct resp *out)
 {
-	return conclude(r, out, service_deny_reason(r, r->state));
+	return login_conclude(r, out, service_deny_reason(r, r->state));
 }
 
 /* ---- the body's `exp`, for service logins ---- */
@@ -289,6 +317,7 @@ enum iam_err api_login_post(struct req *r, struct resp *out)
 	const struct login_body *b = r->input;
 	struct login *l = arena_alloc(r->arena, sizeof *l);
 	enum iam_err e = check_body(r, b);
+	bool asks_directory = false;
 
 	(void)out;
 	if (l == NULL)
@@ -314,6 +343,9 @@ enum iam_err api_login_post(struct req *r, struct resp *out)
 		login_record(r, l, "password too long");
 		return IAM_BAD_CREDENTIALS; /* says nothing of the account */
 	}
+	e = login_ldap_begin(r, &asks_directory);
+	if (e != IAM_OK || asks_directory)
+		return e;
 	r->job.share = login_share_of(b->uid);
 	return req_hand_off(r, LANE_HASH, password_step);
 }

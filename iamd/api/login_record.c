@@ -77,21 +77,40 @@ uint64_t login_share_of(struct str uid)
 	return h | 1;
 }
 
+/* "default: wrong password; second: no such user" */
+static struct str said_by_directories(struct req *r, const struct login *l)
+{
+	struct str said = sb_str(&l->said);
+
+	if (l->token.ptr == NULL || str_eq(l->tried_uid, l->user.uid))
+		return said;
+	return arena_fmt(r->arena, "%.*s, as %.*s", STR_FMT(said), STR_FMT(l->user.uid));
+}
+
+static enum audit_action action_of(const struct login *l)
+{
+	if (l->said.len > 0)
+		return AUDIT_LDAP_LOGIN;
+	return l->is_service_login ? AUDIT_SERVICE_LOGIN : AUDIT_PASSWORD_LOGIN;
+}
+
 void login_record(struct req *r, const struct login *l, const char *deny_reason)
 {
 	struct login_record rec = {.uid = STR_NONE};
 	struct audit_event ev = {
-		.action =
-			l->is_service_login ? AUDIT_SERVICE_LOGIN : AUDIT_PASSWORD_LOGIN,
+		.action = action_of(l),
 		.actor = l->tried_uid,
 		.allow = deny_reason == NULL,
-		.reason =
-			str_c(deny_reason != NULL ? deny_reason : "credentials verified"),
+		.reason = l->said.len > 0     ? said_by_directories(r, l)
+			: deny_reason != NULL ? str_c(deny_reason)
+					      : STR("credentials verified"),
 	};
 
 	/* LIMIT: what was tried may be anything; the trail keeps as much of it as a uid may have. */
 	ev.actor = str_sub(ev.actor, 0, IAM_UID_MAX_BYTES);
 	audit_row_fill(r, &ev, &rec.row);
+	if (l->is_unavailable)
+		rec.row.result = STR("error");
 	if (deny_reason == NULL)
 		rec.uid = l->user.uid;
 	write_login_record(r->svc, &rec);

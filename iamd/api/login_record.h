@@ -6,6 +6,8 @@
 
 #include "iamd/api/services.h"
 #include "iamd/authn/password.h"
+#include "iamd/idp/idp.h"
+#include "iamd/store/directories.h"
 
 /* One login across its lanes. Strings are the request's. */
 struct login {
@@ -24,10 +26,20 @@ struct login {
 	struct str token;
 	int64_t expires_at_s;
 	uint64_t keyset;
+	/* where directories are asked */
+	struct sb said;         /* what each of them said, for the audit; empty: none was asked */
+	const char *deny_reason; /* of login_refused_step() */
+	bool is_unavailable;    /* no decision, for lack of an answer */
+	struct str directory;   /* whose turn it is */
+	unsigned nth;           /* its place in the login order */
+	struct directory_user bound; /* directory absent: not bound to an entry */
+	struct identity who;    /* the entry whose password was right */
+	int64_t until_ms;       /* monotonic: the end of all asking */
 };
 
 /*
  * Row and line of a login (deny_reason NULL: it succeeded), best-effort, never holding the answer.
+ * Where directories were asked it is AUDIT_LDAP_LOGIN, and what they said is the reason.
  * A successful one also notes last_login, and hashes the password anew where l->rehash says so.
  */
 void login_record(struct req *r, const struct login *l, const char *deny_reason);

@@ -16,6 +16,7 @@ static void add_lanes(struct sb *sb, const struct lanes *lanes)
 		{LANE_WRITE, "lane=\"write\""},
 		{LANE_HASH, "lane=\"hash\""},
 		{LANE_SLOW, "lane=\"slow\""},
+		{LANE_NET, "lane=\"net\""},
 	};
 
 	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)

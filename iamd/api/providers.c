@@ -2,6 +2,7 @@
 #include "iamd/api/handlers.h"
 #include "iamd/api/json.h"
 #include "iamd/api/services.h"
+#include "iamd/authn/directories.h"
 
 struct provider {
 	const char *id, *type, *method, *start_url, *description;
@@ -34,6 +35,14 @@ static const struct provider services = {
 	"Default DC/OS login provider",
 };
 
+static const struct provider ldap = {
+	"dcos-ldap",
+	"dcos-uid-password-ldap",
+	"dcos-usercredential-post-receive-authtoken",
+	"/acs/api/v1/auth/login",
+	"LDAP directory",
+};
+
 enum iam_err api_providers(struct req *r, struct resp *out)
 {
 	PUBLISH_SCOPE(r->svc->publisher, scope);
@@ -44,6 +53,8 @@ enum iam_err api_providers(struct req *r, struct resp *out)
 	jsonw_object(&d.w);
 	write_provider(&d.w, &users);
 	write_provider(&d.w, &services);
+	if (directories_any(r->svc->directories))
+		write_provider(&d.w, &ldap);
 	if (c->id_token_issuer[0] != '\0') {
 		const struct provider id_token = {
 			c->id_token_provider_key,

@@ -27,6 +27,9 @@ const struct route routes_table[] = {
 { HTTP_GET,    P "/auth/providers",             AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_providers },
 { HTTP_GET,    P "/auth/oidc/providers",        AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_no_providers },
 { HTTP_GET,    P "/auth/saml/providers",        AUTH_PUBLIC,   GUARD_NONE, NULL, 0, LANE_INLINE, J, NULL, 0, api_no_providers },
+/* directories */
+{ HTTP_POST,   P "/ldap/config/test",           AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW | S, &ldap_test_schema, 0, api_ldap_test },
+{ HTTP_POST,   P "/ldap/directories/{id}/test", AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW | S, &ldap_test_schema, 0, api_ldap_test },
 /* users and service accounts */
 { HTTP_GET,    P "/users",                      AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_READ, LANE_SLOW, J, NULL, 0, api_users_list },
 { HTTP_GET,    P "/users/{uid}",                AUTH_REQUIRED, GUARD_SELF_OR_DELEGATED, "iam:users", IAM_READ, LANE_INLINE, J, NULL, 0, api_user_get },

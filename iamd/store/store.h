@@ -232,12 +232,14 @@ MUST_CHECK enum iam_err store_grants_remove(struct db *w, struct str rid, enum i
 MUST_CHECK enum iam_err store_model_load(struct db *db, struct iam_model *m);
 
 /*
- * Is there an effective superuser who is able to log in (enabled; has a password or a key; users of
- * an outside provider cannot log in yet)? Reads the open transaction, nested groups included. For
- * the rule that no change may take the last one away: ask before and after.
+ * Who of the effective, enabled superusers is able to log in? Somebody with a password or a key here;
+ * else somebody whose directory is configured (it may be down, and then nobody is). Users of other
+ * providers cannot log in yet. Reads the open transaction, nested groups included. For the rule that
+ * no change may lower it: ask before and after.
  */
-MUST_CHECK enum iam_err store_superuser_any(struct db *w, bool *ret_any);
-/* The same without `uid`. *ret_left is true when there was none before either. */
+enum superuser_rank { SUPERUSER_NONE, SUPERUSER_BY_DIRECTORY, SUPERUSER_OWN };
+MUST_CHECK enum iam_err store_superuser_rank(struct db *w, enum superuser_rank *ret_rank);
+/* *ret_left: without `uid` it would not be lower. */
 MUST_CHECK enum iam_err store_superuser_left_without(struct db *w, struct str uid, bool *ret_left);
 
 /* ---- revocations: SHA-256 of a token until its expiry (0: for ever) ---- */

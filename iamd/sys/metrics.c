@@ -12,7 +12,9 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "iamd/sys/thread.h"
 
@@ -42,7 +44,7 @@ static const struct {
 
 /* The statuses we answer; the last place counts all others. */
 static const unsigned short statuses[] = {200, 201, 202, 204, 302, 303, 304, 400, 401,
-	403, 404, 405, 406, 408, 409, 413, 415, 429, 431, 500, 501, 503};
+	403, 404, 405, 406, 408, 409, 413, 415, 429, 431, 500, 501, 502, 503};
 #define N_STATUSES (sizeof(statuses) / sizeof(statuses[0]))
 
 /* Counters of one metric stand together; the first of them has its help. */
@@ -95,6 +97,18 @@ struct route_name {
 	const char *method;
 	const char *pattern;
 };
+
+/* Answers of directories: their ids are not known before, and each takes a network's time. */
+#define DIRECTORY_COUNTS_MAX 64
+struct directory_count {
+	char directory[65];
+	const char *result;
+	uint64_t n;
+};
+static pthread_mutex_t directories_mutex = PTHREAD_MUTEX_INITIALIZER; /* the next two */
+static struct directory_count
+	directory_counts[DIRECTORY_COUNTS_MAX + 1]; /* last: other */
+static size_t n_directory_counts;
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static struct block *blocks;
@@ -178,6 +192,30 @@ void metrics_count(enum metric_counter counter, uint64_t n)
 
 	if (c != NULL)
 		add(&c->counters[counter], n);
+}
+
+/* With the mutex held. */
+static struct directory_count *directory_count(const char *directory, const char *result)
+{
+	struct directory_count *c;
+
+	for (size_t i = 0; i < n_directory_counts; i++)
+		if (strcmp(directory_counts[i].directory, directory) == 0 &&
+			strcmp(directory_counts[i].result, result) == 0)
+			return &directory_counts[i];
+	if (n_directory_counts == DIRECTORY_COUNTS_MAX)
+		return &directory_counts[DIRECTORY_COUNTS_MAX];
+	c = &directory_counts[n_directory_counts++];
+	(void)snprintf(c->directory, sizeof(c->directory), "%s", directory);
+	c->result = result;
+	return c;
+}
+
+void metrics_directory_login(const char *directory, const char *result)
+{
+	pthread_mutex_lock(&directories_mutex);
+	directory_count(directory, result)->n++;
+	pthread_mutex_unlock(&directories_mutex);
 }
 
 uint64_t metrics_value(enum metric_counter counter)
@@ -317,6 +355,24 @@ static void render_durations(struct sb *out, const struct counts *sum)
 			render_histogram(out, i, &sum->routes[i]);
 }
 
+static void render_directories(struct sb *out)
+{
+	pthread_mutex_lock(&directories_mutex);
+	render_head(out, "iamd_directory_logins_total", "counter",
+		"What directories answered to logins, by directory and result.");
+	for (size_t i = 0; i <= DIRECTORY_COUNTS_MAX; i++) {
+		const struct directory_count *c = &directory_counts[i];
+
+		if (c->n == 0)
+			continue;
+		sb_add_c(out, "iamd_directory_logins_total{directory=\"");
+		render_label(out, i == DIRECTORY_COUNTS_MAX ? "other" : c->directory);
+		sb_addf(out, "\",result=\"%s\"} %" PRIu64 "\n",
+			i == DIRECTORY_COUNTS_MAX ? "other" : c->result, c->n);
+	}
+	pthread_mutex_unlock(&directories_mutex);
+}
+
 static void sum_all(struct counts *sum)
 {
 	for (size_t i = 0; i < METRIC_COUNTER_COUNT; i++)
@@ -344,6 +400,7 @@ void metrics_render(struct sb *out)
 	render_counters(out, sum);
 	render_requests(out, sum);
 	render_durations(out, sum);
+	render_directories(out);
 	pthread_mutex_unlock(&list_mutex);
 	free(sum);
 }

@@ -37,6 +37,13 @@ void metrics_route_name(unsigned route_index, const char *method, const char *pa
 void metrics_count(enum metric_counter counter, uint64_t n);
 uint64_t metrics_value(enum metric_counter counter);
 
+/*
+ * One answer of a directory to a login; takes a lock. LIMIT: a directory's id is at most 64 bytes, 64
+ * pairs of directory and result are told apart, and what comes later counts as directory "other".
+ * `result` is a constant of the program.
+ */
+void metrics_directory_login(const char *directory, const char *result);
+
 /* One finished request. */
 void metrics_request(unsigned route_index, unsigned status, int64_t duration_us);
 

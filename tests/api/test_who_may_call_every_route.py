@@ -91,6 +91,8 @@ RULES = [
         ("DELETE", f"{API}/acls/{{rid}}/{of}/{{action}}", None,
          "iam:acls update; a protected {rid} takes a superuser")]],
 
+    ("POST", f"{API}/ldap/config/test", {"uid": "x", "password": "x"}, "a superuser"),
+    ("POST", f"{API}/ldap/directories/{{id}}/test", {"uid": "x", "password": "x"}, "a superuser"),
     ("GET", f"{API}/ldap/config", None, "a superuser"),
     ("PUT", f"{API}/ldap/config", DIRECTORY, "a superuser"),
     ("DELETE", f"{API}/ldap/config", None, "a superuser"),

@@ -1,4 +1,5 @@
 /* test_store_acls - ACLs, grants and their listings, the last superuser, undoing of facts. */
+#include "iamd/store/directories.h"
 #include "tests/unit/store_fixture.h"
 
 /* ---- helpers ---- */
@@ -369,8 +370,10 @@ static void an_acl_lists_users_or_groups_behind_an_id(void **state)
 			enum iam_subject kind;
 			const char *rid, *after, *grants;
 		} cases[] = {
-			{IAM_SUBJECT_USER, "r", NULL, "user s=read user u=read user u=full user v=create "},
-			{IAM_SUBJECT_USER, "r", "s", "user u=read user u=full user v=create "},
+			{IAM_SUBJECT_USER, "r", NULL,
+				"user s=read user u=read user u=full user v=create "},
+			{IAM_SUBJECT_USER, "r", "s",
+				"user u=read user u=full user v=create "},
 			{IAM_SUBJECT_USER, "r", "v", ""},
 			{IAM_SUBJECT_GROUP, "r", NULL, "group g=full group h=update "},
 			{IAM_SUBJECT_GROUP, "r", "ga", "group h=update "},
@@ -378,8 +381,8 @@ static void an_acl_lists_users_or_groups_behind_an_id(void **state)
 		};
 
 		sb_init(&t, f.arena, 1024);
-		assert_ok(store_acl_permissions(store_reader(f.store), str_c(cases[i].rid),
-			cases[i].kind,
+		assert_ok(store_acl_permissions(store_reader(f.store),
+			str_c(cases[i].rid), cases[i].kind,
 			cases[i].after != NULL ? str_c(cases[i].after) : STR_NONE,
 			acl_grant_text, &t));
 		assert_str(sb_str(&t), cases[i].grants);
@@ -449,18 +452,74 @@ static void an_undone_savepoint_leaves_neither_rows_nor_facts(void **state)
 
 /* ---- the last superuser ---- */
 
+static enum superuser_rank rank(struct fixture *f)
+{
+	enum superuser_rank is = SUPERUSER_NONE;
+
+	assert_ok(store_superuser_rank(f->w, &is));
+	return is;
+}
+
 static bool any(struct fixture *f)
 {
-	bool is = false;
+	return rank(f) == SUPERUSER_OWN;
+}
 
-	assert_ok(store_superuser_any(f->w, &is));
-	return is;
+/* A directory that is down lets nobody in: its people never stand in for somebody of our own. */
+static void superusers_of_directories_count_less_than_our_own(void **state)
+{
+	const struct directory_row ours = {.id = STR("corp"), .config = STR("{}")};
+	struct user people[] = {
+		{.uid = STR("d1"), .provider_type = PROVIDER_LDAP, .enabled = true},
+		{.uid = STR("d2"), .provider_type = PROVIDER_LDAP, .enabled = true},
+		{.uid = STR("o"), .provider_type = PROVIDER_OIDC, .enabled = true},
+	};
+	struct fixture f;
+	bool left = true;
+
+	(void)state;
+	fill(&f);
+	tx_begin(&f);
+	assert_ok(store_acl_add(f.w, STR("dcos:superuser"), STR("")));
+	for (size_t i = 0; i < 3; i++) {
+		assert_ok(store_user_add(f.w, &people[i]));
+		grant(&f, "dcos:superuser", IAM_SUBJECT_USER, people[i].uid.ptr,
+			IAM_FULL);
+	}
+	assert_int_equal(rank(&f), SUPERUSER_NONE); /* bound to no entry yet */
+	for (size_t i = 0; i < 2; i++)
+		assert_ok(store_directory_user_bind(f.w,
+			&(struct directory_user){.directory = STR("corp"),
+				.subject = people[i].uid,
+				.uid = people[i].uid,
+				.dn = STR(""),
+				.email = STR("")}));
+	assert_int_equal(rank(&f), SUPERUSER_NONE); /* no such directory */
+	assert_ok(store_directory_put(f.w, &ours));
+	assert_int_equal(rank(&f), SUPERUSER_BY_DIRECTORY);
+	assert_ok(store_superuser_left_without(f.w, STR("d1"), &left));
+	assert_true(left);
+	assert_ok(store_user_set_enabled(f.w, STR("d2"), false));
+	assert_ok(store_superuser_left_without(f.w, STR("d1"), &left));
+	assert_false(left);
+	/* with one of our own the directory's are free, and ours is not */
+	grant(&f, "dcos:superuser", IAM_SUBJECT_USER, "u", IAM_FULL);
+	assert_int_equal(rank(&f), SUPERUSER_OWN);
+	assert_ok(store_superuser_left_without(f.w, STR("d1"), &left));
+	assert_true(left);
+	assert_ok(store_superuser_left_without(f.w, STR("u"), &left));
+	assert_false(left);
+	assert_ok(store_directory_delete(f.w, STR("corp")));
+	assert_ok(store_user_set_enabled(f.w, STR("u"), false));
+	assert_int_equal(rank(&f), SUPERUSER_NONE);
+	tx_commit(&f);
+	fixture_done(&f);
 }
 
 static void a_superuser_is_whoever_can_log_in_and_reaches_the_grant(void **state)
 {
 	struct fixture f;
-	bool untouched = true;
+	enum superuser_rank untouched = SUPERUSER_OWN;
 
 	(void)state;
 	fill(&f);
@@ -486,8 +545,8 @@ static void a_superuser_is_whoever_can_log_in_and_reaches_the_grant(void **state
 	assert_ok(store_acl_delete(f.w, STR("dcos:superuser")));
 	assert_false(any(&f));
 	db_fail_after(f.w, 1);
-	assert_err(store_superuser_any(f.w, &untouched), IAM_STORE_FULL);
-	assert_true(untouched);
+	assert_err(store_superuser_rank(f.w, &untouched), IAM_STORE_FULL);
+	assert_int_equal(untouched, SUPERUSER_OWN);
 	tx_commit(&f);
 	fixture_done(&f);
 }
@@ -505,6 +564,7 @@ int main(void)
 		cmocka_unit_test(an_acl_lists_users_or_groups_behind_an_id),
 		cmocka_unit_test(a_deleted_acl_takes_its_grants_along),
 		cmocka_unit_test(an_undone_savepoint_leaves_neither_rows_nor_facts),
+		cmocka_unit_test(superusers_of_directories_count_less_than_our_own),
 		cmocka_unit_test(a_superuser_is_whoever_can_log_in_and_reaches_the_grant),
 	};
 

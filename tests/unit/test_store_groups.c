@@ -167,8 +167,7 @@ static void the_last_superuser_who_can_log_in_is_seen(void **state)
 	assert_ok(store_user_set_enabled(f.w, STR("svc"), false));
 	assert_false(left_without(&f, "admin"));
 	assert_true(left_without(&f, "svc"));
-	/* through a nested group, even in a circle; but not a user of a directory, as long as
-	 * none of those can log in */
+	/* through a nested group, even in a circle; but not a user of a directory */
 	assert_ok(store_user_add(f.w, &remote));
 	assert_ok(store_member_add(f.w, STR("superusers"), STR("dir")));
 	assert_false(left_without(&f, "admin"));
