@@ -89,9 +89,9 @@ struct directory *directories_prepare(struct directories *d,
 	return NULL;
 }
 
-void directories_discard(struct directory *dir)
+void directories_discard(struct directory *fresh)
 {
-	directory_free(dir);
+	directory_free(fresh);
 }
 
 /* ---- the list; with the lock ---- */

@@ -76,7 +76,7 @@ static bool is_attribute(struct str s)
 enum iam_err settings_attribute(struct settings_read *r, const char *name,
 	const json_t *v, struct str *to)
 {
-	struct str s;
+	struct str s = STR("");
 	enum iam_err e = settings_text(r, name, v, LDAP_TEXT_MAX, false, &s);
 
 	if (e != IAM_OK)
@@ -104,7 +104,7 @@ enum iam_err settings_host(struct settings_read *r, const char *name, const json
 	struct str *to)
 {
 	unsigned char address[16];
-	struct str s;
+	struct str s = STR("");
 	enum iam_err e = settings_text(r, name, v, 253, false, &s);
 
 	if (e != IAM_OK)
