@@ -90,7 +90,8 @@ static void keep_diagnostic(struct ldap_fault *f, const char *text)
 	size_t i = 0;
 
 	for (; text != NULL && text[i] != '\0' && i + 1 < sizeof(f->diagnostic); i++)
-		f->diagnostic[i] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
+		f->diagnostic[i] =
+			(char)(text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?');
 	f->diagnostic[i] = '\0';
 }
 
@@ -167,6 +168,7 @@ static void start(void)
 {
 	int version = LDAP_VERSION3;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): main() calls before there are threads */
 	(void)setenv("LDAPNOINIT", "1", 1);
 	(void)ldap_set_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
 }

@@ -362,7 +362,7 @@ static bool read_kind(struct ldap_entry *e, void *ctx)
 	for (size_t i = 0; i < len; i++) {
 		char c = vendor.ptr[i];
 
-		k->vendor[i] = c >= 0x20 && c < 0x7F ? c : '?';
+		k->vendor[i] = (char)(c >= 0x20 && c < 0x7F ? c : '?');
 	}
 	k->vendor[len] = '\0';
 	k->active_directory =

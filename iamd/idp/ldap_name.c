@@ -246,7 +246,7 @@ static void skip_blanks(struct dn_reader *r)
 /* One character of a value, escapes undone: 1 taken, 0 the value ends here, -1 no DN. */
 static int take_char(struct dn_reader *r, char *ret)
 {
-	char c = r->left.len > 0 ? r->left.ptr[0] : ',';
+	char c = (char)(r->left.len > 0 ? r->left.ptr[0] : ',');
 	int high = r->left.len > 1 ? hex_digit(r->left.ptr[1]) : -1;
 	int low = r->left.len > 2 ? hex_digit(r->left.ptr[2]) : -1;
 

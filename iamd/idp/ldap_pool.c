@@ -17,6 +17,7 @@
 #include <sodium.h>
 
 #include "iamd/sys/clock.h"
+#include "libacl/base/steal.h"
 
 /* LIMIT: the first and the longest time that a server which failed is left alone. */
 #define BACK_OFF_MIN_MS 1000
@@ -280,28 +281,28 @@ static struct ldap_conn *make(const struct ldap_settings *s, unsigned server,
 	return NULL;
 }
 
-/* Writes down that the caller has it. */
-static bool lend(struct ldap_pool *p, struct lent *l, struct kept k, bool kept,
-	bool probe)
-{
-	if (l == NULL)
-		return false;
-	*l = (struct lent){
-		.conn = k.conn, .opened_ms = k.opened_ms, .kept = kept, .probe = probe};
-	l->next = p->lent;
-	p->lent = l;
-	return true;
-}
-
 /* ------------------------------------------------------------------ taking */
 
 struct taking {
 	struct ldap_pool *p;
 	enum ldap_use use;
 	int64_t deadline_ms;
-	struct lent *slot; /* used, or freed at the end */
+	struct lent *slot; /* for the connection; NULL: lent */
 	struct ldap_fault *fault;
 };
+
+/* Writes down that the caller has it; lock held. */
+static void lend(struct taking *t, struct kept k, bool kept, bool probe)
+{
+	struct lent *l = STEAL(t->slot);
+
+	*l = (struct lent){.conn = k.conn,
+		.opened_ms = k.opened_ms,
+		.kept = kept,
+		.probe = probe,
+		.next = t->p->lent};
+	t->p->lent = l;
+}
 
 /* The lookup account was refused, and it is not yet time for one caller to try again; lock held. */
 static bool is_refused(struct ldap_pool *p)
@@ -326,7 +327,7 @@ static struct ldap_conn *take_kept(struct taking *t, bool *ret_refused)
 
 	pthread_mutex_lock(&p->lock);
 	if (idle_take(p, (unsigned)t->use, &closing, &k))
-		(void)lend(p, t->slot, k, true, false);
+		lend(t, k, true, false);
 	*ret_refused = k.conn == NULL && t->use == LDAP_USE_LOOKUP && is_refused(p);
 	if (*ret_refused)
 		*t->fault = p->refused.fault;
@@ -365,7 +366,7 @@ static void learn(struct taking *t, unsigned server, bool probe, struct ldap_con
 	if (probe && (c == NULL || answered))
 		s->probing = probe = false;
 	if (c != NULL)
-		(void)lend(p, t->slot, k, false, probe);
+		lend(t, k, false, probe);
 	if (answered && c != NULL)
 		back_off_end(&p->refused);
 	else if (answered && (p->refused.failures == 0 || p->refused_probing))
@@ -438,8 +439,7 @@ struct ldap_conn *ldap_pool_take(struct ldap_pool *p, enum ldap_use use,
 	*ret_kept = c != NULL;
 	if (c == NULL && !refused)
 		c = take_new(&t);
-	if (c == NULL)
-		free(t.slot);
+	free(t.slot);
 	return c;
 }
 

@@ -217,7 +217,7 @@ def test_a_server_that_answers_no_operation_is_down_for_longer_each_time(hostile
 def test_a_busy_server_is_left_alone(slapd, two):
     with Driver(**of(slapd, two)) as d:
         d.take(use=BIND)
-                d.give(use=BIND, state=STATES.index("code"), code=51)
+        d.give(use=BIND, state=STATES.index("code"), code=51)
         assert [s["failures"] for s in d.health()["servers"]] == [1, 0]
 
 
