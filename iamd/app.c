@@ -15,6 +15,7 @@
 
 #include "iamd/api/audit_rows.h"
 #include "iamd/api/await.h"
+#include "iamd/api/lane_call.h"
 #include "iamd/api/pipeline.h"
 #include "iamd/api/routes.h"
 #include "iamd/api/write_batch.h"
@@ -355,6 +356,29 @@ static enum iam_err start_state(struct app *a, struct iam_error *err)
 	return router_new(routes_table, routes_count, &a->svc.router, err);
 }
 
+static enum iam_err sync_write(void *ctx, enum iam_err (*fn)(struct db *w, void *arg),
+	void *arg)
+{
+	return lane_call_write(ctx, fn, arg);
+}
+
+static enum iam_err sync_read(void *ctx, enum iam_err (*fn)(struct db *db, void *arg),
+	void *arg)
+{
+	return lane_call_read(ctx, fn, arg);
+}
+
+static enum iam_err start_sync(struct app *a, struct iam_error *err)
+{
+	a->sync_io = (struct sync_io){
+		.ctx = &a->svc, .write = sync_write, .read = sync_read};
+	a->svc.sync = ldap_sync_new(a->svc.directories, &a->sync_io);
+	return a->svc.sync != NULL
+		? IAM_OK
+		: iam_error_set(err, IAM_INTERNAL,
+			  "cannot start the thread of the synchronisation");
+}
+
 static enum iam_err start_all(struct app *a, struct iam_error *err)
 {
 	const struct config *c = a->config;
@@ -384,6 +408,9 @@ static enum iam_err start_all(struct app *a, struct iam_error *err)
 	if (a->svc.decisions == NULL)
 		return iam_error_set(err, IAM_INTERNAL,
 			"cannot start the audit's thread");
+	e = start_sync(a, err);
+	if (e != IAM_OK)
+		return e;
 	server_settings(a, c, &server);
 	e = server_start(&server, &a->svc.server, err);
 	return e == IAM_OK ? app_maintenance_start(a) : e;
@@ -442,6 +469,7 @@ void app_stop(struct app *a)
 	(void)pthread_mutex_unlock(&a->stop_mutex);
 	if (a->svc.server != NULL)
 		server_drain(a->svc.server, drain_timeout_ms(a));
+	ldap_sync_stop(a->svc.sync);
 	app_maintenance_stop(a);
 	decision_log_stop(a->svc.decisions); /* its rows are the lanes' last work */
 	if (a->svc.lanes != NULL)
@@ -450,6 +478,7 @@ void app_stop(struct app *a)
 		await_stop(a->svc.await);
 	if (a->svc.server != NULL)
 		server_free(a->svc.server);
+	ldap_sync_free(a->svc.sync);
 	await_free(a->svc.await);
 	decision_log_free(a->svc.decisions);
 	lanes_free(a->svc.lanes); /* the loops, which submit to them, have ended */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "iamd/api/services.h"
+#include "iamd/authn/ldap_sync.h"
 #include "iamd/config.h"
 
 struct app_options {
@@ -24,6 +25,7 @@ struct app {
 	struct keyring *keyring; /* until the publisher has it */
 	struct config *config;   /* the same */
 	struct seal_key *seal;
+	struct sync_io sync_io; /* how the synchronisation reaches the lanes */
 	unsigned long maintenance;
 	bool has_maintenance;
 	pthread_mutex_t stop_mutex; /* guards the two flags and stop_wake */

@@ -51,4 +51,10 @@ req_fn api_group_put, api_group_patch, api_group_delete;
 req_fn api_member_put, api_member_delete, api_subgroup_put, api_subgroup_delete;
 extern const struct json_schema group_put_schema, group_patch_schema;
 
+/* ldap_sync.c */
+req_fn api_ldap_sync_post, api_ldap_sync_get, api_ldap_sync_delete;
+extern const struct json_schema ldap_sync_schema;
+/* The gauges of synchronisations, for /metrics. */
+void api_ldap_sync_metrics(struct services *svc, struct sb *sb);
+
 #endif

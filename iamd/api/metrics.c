@@ -43,6 +43,7 @@ enum iam_err api_metrics(struct req *r, struct resp *out)
 	if (r->svc->server != NULL)
 		metrics_gauge(sb, "iamd_connections", NULL, "Open connections.",
 			(double)server_connections(r->svc->server));
+	api_ldap_sync_metrics(r->svc, sb);
 	if (sb->failed)
 		return IAM_NO_MEMORY;
 	return resp_body(out, 200, "text/plain; version=0.0.4; charset=utf-8",

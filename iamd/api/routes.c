@@ -80,6 +80,13 @@ const struct route routes_table[] = {
 { HTTP_GET,    P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_SLOW, J, NULL, 0, api_directory_get },
 { HTTP_PUT,    P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW | S, NULL, 256 << 10, api_directory_put },
 { HTTP_DELETE, P "/ldap/directories/{id}",      AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_WRITE, JW, NULL, 0, api_directory_delete },
+/* their synchronisation; that below /ldap is of the directory `default` */
+{ HTTP_POST,    P "/ldap/sync",                   AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, &ldap_sync_schema, 0, api_ldap_sync_post },
+{ HTTP_GET,     P "/ldap/sync",                   AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, J, NULL, 0, api_ldap_sync_get },
+{ HTTP_DELETE,  P "/ldap/sync",                   AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, NULL, 0, api_ldap_sync_delete },
+{ HTTP_POST,    P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, &ldap_sync_schema, 0, api_ldap_sync_post },
+{ HTTP_GET,     P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, J, NULL, 0, api_ldap_sync_get },
+{ HTTP_DELETE,  P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, NULL, 0, api_ldap_sync_delete },
 /* AuthZEN: the handlers ask whether the caller may ask */
 { HTTP_POST,   "/access/v1/evaluation",         AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_evaluation },
 { HTTP_POST,   "/access/v1/evaluations",        AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 1 << 20, api_authzen_evaluations },

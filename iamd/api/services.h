@@ -19,6 +19,7 @@
 struct await;
 struct directories;
 struct seal_key;
+struct ldap_sync;
 
 struct services {
 	struct store *store;
@@ -28,6 +29,7 @@ struct services {
 	struct router *router;
 	struct await *await; /* who waits for a revision */
 	struct directories *directories; /* the configured ones (authn/directories.h) */
+	struct ldap_sync *sync;          /* brings accounts up to date with them */
 	const struct seal_key *seal;     /* what secrets are stored under */
 	struct server
 		*server; /* set once it runs; handlers do not use it but for /metrics */

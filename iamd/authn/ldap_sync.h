@@ -30,6 +30,7 @@ struct sync_report {
 	bool dry_run, full, cancelled, stopped; /* stopped: the safety stop */
 	char error[256];                 /* "": none */
 	int64_t started_ms, finished_ms; /* 0: not yet */
+	int64_t succeeded_ms; /* when a run last ended without an error, a stop or a cancellation; 0: never */
 	uint64_t entries_read;
 	uint64_t users_added, users_changed, users_vanished, users_deleted, users_back;
 	uint64_t groups_added, groups_changed, groups_vanished, groups_deleted;
@@ -37,19 +38,30 @@ struct sync_report {
 	uint64_t skipped; /* names that break our rules, clashes with other accounts */
 };
 
+/* The numbers of a report by name ("users_added"), 0 <= i < sync_report_numbers(). */
+unsigned sync_report_numbers(void);
+uint64_t sync_report_number(const struct sync_report *report, unsigned i, const char **ret_name);
+
 struct ldap_sync;
 
-/* Starts the thread. NULL: it cannot be started. */
+/* Starts the thread. The two outlive it. NULL: it cannot be started. */
 struct ldap_sync *ldap_sync_new(struct directories *d, const struct sync_io *io);
 void ldap_sync_stop(struct ldap_sync *s); /* cancels what runs, ends the thread. Before the lanes stop. NULL is fine */
 void ldap_sync_free(struct ldap_sync *s);
 
-/* A run as soon as possible. Errors: IAM_NO_DIRECTORY, IAM_CONFLICT (one is queued or running). */
-MUST_CHECK enum iam_err ldap_sync_start(struct ldap_sync *s, struct str directory, bool dry_run, bool full);
+/*
+ * A run as soon as possible. actor: who asked, for the audit trail. Errors: IAM_NO_DIRECTORY,
+ * IAM_CONFLICT (one is queued or running).
+ */
+MUST_CHECK enum iam_err ldap_sync_start(struct ldap_sync *s, struct str directory, bool dry_run, bool full,
+	struct str actor);
 /* Errors: IAM_NO_DIRECTORY, IAM_CONFLICT (none is running). What is applied stays applied. */
 MUST_CHECK enum iam_err ldap_sync_cancel(struct ldap_sync *s, struct str directory);
 /* The running or the last run. Errors: IAM_NO_DIRECTORY. *ret_changes: JSON array of at most 1 000 changes of a dry run, a copy in the arena. */
 MUST_CHECK enum iam_err ldap_sync_last(struct ldap_sync *s, struct str directory, struct arena *a,
 	struct sync_report *ret, struct str *ret_changes);
+
+/* Copies of all reports, for metrics; how many (<= LDAP_DIRECTORIES_MAX). */
+unsigned ldap_sync_reports(struct ldap_sync *s, struct sync_report ret[LDAP_DIRECTORIES_MAX]);
 
 #endif

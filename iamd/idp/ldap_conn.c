@@ -97,16 +97,39 @@ static void keep_diagnostic(struct ldap_fault *f, const char *text)
 
 /* ------------------------------------------------------------------ answers */
 
+/* How often ldap_conn_set_stop()'s function is asked. */
+#define STOP_EACH_MS 250
+
+void ldap_conn_set_stop(struct ldap_conn *c, ldap_stop_fn *stop, void *ctx)
+{
+	c->stop = stop;
+	c->stop_ctx = ctx;
+}
+
+/* ldap_result() in slices, so that somebody may end the wait. 0: the deadline, or the end of it. */
+static int wait_result(struct ldap_conn *c, int id, int all, int64_t deadline_ms,
+	LDAPMessage **ret)
+{
+	for (;;) {
+		int64_t slice_ms = clock_mono_ms() + STOP_EACH_MS;
+		bool last = c->stop == NULL || slice_ms >= deadline_ms;
+		struct timeval left = ldap_time_left(last ? deadline_ms : slice_ms);
+		int type;
+
+		errno = 0;
+		type = ldap_result(c->ld, id, all, &left, ret);
+		if (type != 0 || last || c->stop(c->stop_ctx))
+			return type;
+	}
+}
+
 LDAPMessage *ldap_conn_next(struct ldap_conn *c, int id, int all, int64_t deadline_ms,
 	struct ldap_fault *f)
 {
-	struct timeval left = ldap_time_left(deadline_ms);
 	LDAPMessage *m = NULL;
 	int code = LDAP_OTHER;
-	int type;
+	int type = wait_result(c, id, all, deadline_ms, &m);
 
-	errno = 0;
-	type = ldap_result(c->ld, id, all, &left, &m);
 	if (type > 0 && m != NULL)
 		return m;
 	if (type == 0) {

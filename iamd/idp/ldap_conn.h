@@ -53,6 +53,12 @@ void ldap_conn_open(const struct ldap_settings *s, unsigned server, int64_t dead
 	struct ldap_conn **ret, struct ldap_fault *fault);
 void ldap_conn_close(struct ldap_conn *c); /* NULL is fine */
 bool ldap_conn_is_tls(const struct ldap_conn *c);
+/*
+ * Asked four times a second while the connection waits for its server: true ends the step as a timeout
+ * would. NULL: nobody is asked.
+ */
+typedef bool ldap_stop_fn(void *ctx);
+void ldap_conn_set_stop(struct ldap_conn *c, ldap_stop_fn *stop, void *ctx);
 unsigned ldap_conn_server(const struct ldap_conn *c);
 /*
  * Has nothing come that nobody asked for? Of a connection between operations: one that the server has

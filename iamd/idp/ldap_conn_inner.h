@@ -22,6 +22,8 @@ struct ldap_conn {
 	bool tls;
 	bool kind_known;
 	struct ldap_kind kind;
+	ldap_stop_fn *stop;
+	void *stop_ctx;
 };
 
 /* A final answer, taken apart. `controls` is freed with ldap_controls_free() (NULL is fine). */

@@ -401,6 +401,31 @@ enum iam_err store_directory_subgroups(struct db *db, struct str gid, struct str
 		&(struct id_page){gid, after, limit, row, ctx});
 }
 
+enum iam_err store_directory_links(struct db *db, struct str directory, bool sub,
+	const struct directory_link *after, int64_t limit, directory_link_fn *row,
+	void *ctx)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(
+		db, sub ? STMT_DIRECTORY_SUBGROUP_LINKS : STMT_DIRECTORY_MEMBER_LINKS);
+	struct str gid = store_or_empty(after->gid);
+
+	assert(limit > 0);
+	db_bind_str(st, directory);
+	db_bind_str(st, gid);
+	db_bind_str(st, gid);
+	db_bind_str(st, store_or_empty(after->member));
+	db_bind_i64(st, limit);
+	while (db_step(st) == DB_ROW) {
+		struct directory_link link = {.gid = db_col_str(st, 0),
+			.member = db_col_str(st, 1),
+			.ours = db_col_bool(st, 2)};
+
+		if (!row(&link, ctx))
+			return IAM_OK;
+	}
+	return db_result(st, IAM_OK);
+}
+
 /* ---- where a synchronisation stands ---- */
 
 enum iam_err store_directory_sync_get(struct db *db, struct arena *a,

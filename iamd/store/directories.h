@@ -92,6 +92,18 @@ MUST_CHECK enum iam_err store_directory_subgroup_remove(struct db *w, struct str
 MUST_CHECK enum iam_err store_directory_subgroups(struct db *db, struct str gid, struct str after,
 	int64_t limit, bool (*row)(struct str sub, void *ctx), void *ctx);
 
+/*
+ * All members (sub: groups in them) of a directory's groups in byte order of (gid, member), behind the
+ * given pair; `ours`: marked as the directory's. For comparing everything: a page is one statement.
+ */
+struct directory_link {
+	struct str gid, member;
+	bool ours;
+};
+typedef bool directory_link_fn(const struct directory_link *row, void *ctx);
+MUST_CHECK enum iam_err store_directory_links(struct db *db, struct str directory, bool sub,
+	const struct directory_link *after, int64_t limit, directory_link_fn *row, void *ctx);
+
 /* ---- where the last synchronisation of a directory stands ---- */
 struct directory_sync {
 	struct str cookie;      /* RFC 4533 cookie, modifyTimestamp or uSNChanged, by `kind`; opaque here */

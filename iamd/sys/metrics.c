@@ -73,6 +73,13 @@ static const struct {
 		"Requests refused before routing because of their headers."},
 	[METRIC_PASSWORD_HASHES] = {"iamd_password_hashes_total", NULL,
 		"Password hash computations, those for unknown users included."},
+	[METRIC_LDAP_SYNC_OK] = {"iamd_ldap_sync_runs_total", "result=\"ok\"",
+		"Synchronisations with a directory that ended."},
+	[METRIC_LDAP_SYNC_FAILED] = {"iamd_ldap_sync_runs_total", "result=\"failed\"", NULL},
+	[METRIC_LDAP_SYNC_STOPPED] = {"iamd_ldap_sync_runs_total", "result=\"stopped\"", NULL},
+	[METRIC_LDAP_SYNC_CANCELLED] = {"iamd_ldap_sync_runs_total", "result=\"cancelled\"", NULL},
+	[METRIC_LDAP_SYNC_CHANGES] = {"iamd_ldap_sync_changes_total", NULL,
+		"Accounts, groups and memberships changed by synchronisations."},
 	/* clang-format on */
 };
 

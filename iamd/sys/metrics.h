@@ -24,6 +24,11 @@ enum metric_counter {
 	METRIC_CONNECTIONS_CUT,    /* by the slow-client deadlines */
 	METRIC_REQUESTS_MALFORMED, /* refused by the header sanitiser */
 	METRIC_PASSWORD_HASHES,    /* argon2/crypt computations, dummies included */
+	METRIC_LDAP_SYNC_OK,
+	METRIC_LDAP_SYNC_FAILED,
+	METRIC_LDAP_SYNC_STOPPED,
+	METRIC_LDAP_SYNC_CANCELLED,
+	METRIC_LDAP_SYNC_CHANGES, /* accounts, groups and memberships changed by synchronisations */
 	METRIC_COUNTER_COUNT
 };
 

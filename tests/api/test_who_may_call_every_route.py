@@ -100,6 +100,10 @@ RULES = [
     ("GET", f"{API}/ldap/directories/{{id}}", None, "a superuser"),
     ("PUT", f"{API}/ldap/directories/{{id}}", DIRECTORY, "a superuser"),
     ("DELETE", f"{API}/ldap/directories/{{id}}", None, "a superuser"),
+    *[rule for of in ("ldap", "ldap/directories/{id}") for rule in [
+        ("POST", f"{API}/{of}/sync", {"dry_run": True}, "a superuser"),
+        ("GET", f"{API}/{of}/sync", None, "a superuser"),
+        ("DELETE", f"{API}/{of}/sync", None, "a superuser")]],
 
     ("GET", f"{API}/internal/policyquery?rid=app:a&action=read&uid={{uid}}", None, "iam:decisions read; oneself"),
     ("POST", "/access/v1/evaluation", QUESTION, "iam:decisions read; oneself"),

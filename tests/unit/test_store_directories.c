@@ -350,6 +350,59 @@ static void members_put_in_by_hand_are_not_the_directorys(void **state)
 	fixture_done(&f);
 }
 
+static bool link_row(const struct directory_link *row, void *ctx)
+{
+	struct sb *sb = ctx;
+
+	sb_addf(sb, "%.*s/%.*s%s ", STR_FMT(row->gid), STR_FMT(row->member),
+		row->ours ? "!" : "");
+	return true;
+}
+
+static void assert_links(struct fixture *f, bool sub, const struct directory_link *after,
+	int64_t limit, const char *expected)
+{
+	struct sb sb;
+
+	sb_init(&sb, f->arena, 4096);
+	assert_ok(store_directory_links(store_reader(f->store), STR("corp"), sub, after,
+		limit, link_row, &sb));
+	sb_add_c(&sb, "");
+	assert_str(sb_str(&sb), expected);
+}
+
+static void all_members_of_a_directorys_groups_come_in_pages(void **state)
+{
+	static const char *const gids[] = {"g1", "g2", "other"};
+	const struct directory_link start = {.ours = false};
+	const struct directory_link middle = {.gid = STR("g1"), .member = STR("ann")};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	tx_begin(&f);
+	user_of_type(&f, "ann", PROVIDER_LDAP);
+	user_of_type(&f, "bob", PROVIDER_LDAP);
+	for (size_t i = 0; i < 3; i++) {
+		assert_ok(group_add(&f, gids[i]));
+		assert_ok(store_directory_group_put(f.w,
+			&(struct directory_group){
+				.directory = i == 2 ? STR("another") : STR("corp"),
+				.subject = str_c(gids[i]),
+				.gid = str_c(gids[i])}));
+		assert_ok(store_directory_member_add(f.w, str_c(gids[i]), STR("ann")));
+	}
+	assert_ok(store_member_add(f.w, STR("g1"), STR("bob")));
+	assert_ok(store_directory_subgroup_add(f.w, STR("g1"), STR("g2")));
+	assert_ok(store_subgroup_add(f.w, STR("g2"), STR("other")));
+	tx_commit(&f);
+	assert_links(&f, false, &start, 9, "g1/ann! g1/bob g2/ann! ");
+	assert_links(&f, false, &start, 1, "g1/ann! ");
+	assert_links(&f, false, &middle, 9, "g1/bob g2/ann! ");
+	assert_links(&f, true, &start, 9, "g1/g2! g2/other ");
+	fixture_done(&f);
+}
+
 static void a_mark_goes_with_the_membership_the_user_and_the_group(void **state)
 {
 	struct fixture f;
@@ -422,6 +475,7 @@ int main(void)
 		cmocka_unit_test(accounts_of_a_directory_come_in_pages_by_subject),
 		cmocka_unit_test(a_group_is_one_entry_and_an_entry_one_group),
 		cmocka_unit_test(members_put_in_by_hand_are_not_the_directorys),
+		cmocka_unit_test(all_members_of_a_directorys_groups_come_in_pages),
 		cmocka_unit_test(a_mark_goes_with_the_membership_the_user_and_the_group),
 		cmocka_unit_test(
 			where_a_run_stands_is_kept_until_the_configuration_changes),
