@@ -277,13 +277,29 @@ enum iam_err api_directory_put(struct req *r, struct resp *out)
 	return put_directory(r, out, req_param(r, "id"), false);
 }
 
+/* Where only a directory lets the superusers in, the last such one stays; the savepoint undoes it. */
+static enum iam_err delete_keeping_a_superuser(struct req *r, struct db *w, struct str id)
+{
+	enum superuser_rank before, after;
+	enum iam_err e = store_superuser_rank(w, &before);
+
+	if (e == IAM_OK)
+		e = store_directory_delete(w, id);
+	if (e == IAM_OK)
+		e = store_superuser_rank(w, &after);
+	if (e != IAM_OK || after >= before)
+		return e;
+	return req_fail(r, IAM_LAST_SUPERUSER,
+		"The only superusers are people of this directory: make another one first");
+}
+
 static enum iam_err delete_directory(struct req *r, struct resp *out, struct str id,
 	bool contract_only)
 {
 	struct db *w = store_writer(r->svc->store);
 	enum iam_err e = change_new(r, id, contract_only) == NULL
 		? IAM_NO_MEMORY
-		: store_directory_delete(w, id);
+		: delete_keeping_a_superuser(r, w, id);
 
 	if (e == IAM_NO_DIRECTORY)
 		return unknown(r, id, contract_only);

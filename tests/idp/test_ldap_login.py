@@ -355,8 +355,8 @@ def test_logins_are_counted_by_directory_and_result(corp, daemon, admin):
 
 
 def test_the_last_local_superuser_stays_beside_those_of_a_directory(corp, daemon, admin):
-    login(daemon, "user000006", corp.user_password)
-    admin.put("/groups/superusers/users/user000006")
+    assert uid_of(login(daemon, "user000006", corp.user_password)) == "user000006"
+    admin.expect(204, "PUT", "/groups/superusers/users/user000006")
     chief = daemon.client(login(daemon, "user000006", corp.user_password).json()["token"])
     for method, path, body in (("DELETE", f"/users/{iamd.SUPERUSER}", None),
                                ("DELETE", f"/groups/superusers/users/{iamd.SUPERUSER}", None),
@@ -364,3 +364,20 @@ def test_the_last_local_superuser_stays_beside_those_of_a_directory(corp, daemon
         answer = chief(method, path, **({"json_": body} if body else {}))
         assert (answer.status, answer.code) == (400, "ERR_NO_MORE_SUPERUSERS"), answer
     admin.expect(204, "DELETE", "/groups/superusers/users/user000006")
+
+
+def test_a_directory_that_lets_the_only_superusers_in_stays(slapd, new_daemon):
+    daemon = new_daemon(superuser=False, api_access="gateway").start()
+    client = daemon.client()
+    configure(client, slapd)
+    login(daemon, "user000006", slapd.user_password)
+    client.put("/acls/dcos:superuser", {"description": "x"})
+    client.expect(204, "PUT", "/acls/dcos:superuser/users/user000006/full")
+    for path in ("/ldap/config", "/ldap/directories/default"):
+        answer = client.delete(path)
+        assert (answer.status, answer.code) == (400, "ERR_NO_MORE_SUPERUSERS"), answer
+    assert uid_of(login(daemon, "user000006", slapd.user_password)) == "user000006", "it is still in use"
+    assert client.delete("/users/user000006").code == "ERR_NO_MORE_SUPERUSERS"
+    client.expect(201, "PUT", "/users/chief", {"password": "A-chief-passw0rd"})
+    client.expect(204, "PUT", "/acls/dcos:superuser/users/chief/full")
+    client.expect(204, "DELETE", "/ldap/config")
