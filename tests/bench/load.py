@@ -42,7 +42,8 @@ def p99_ms(port, path, seconds, log_file, rate=500, connections=4, headers=None,
     return times[min(len(times) - 1, len(times) * 99 // 100)] / 1000
 
 
-def _post_log(bench, body_file):
+def post_log(bench, body_file):
+    """h2load's log of what start_posts() began: start in microseconds, status, duration."""
     return bench.directory / f"post-{body_file.stem}.tsv"
 
 
@@ -50,7 +51,7 @@ def start_posts(bench, port, path, body_files, seconds, clients_each=1, rate_eac
     """One h2load a body, all at once; each logs every request. rate_each 0: as many as go."""
     return [bench.start(
         ["h2load", "--h1", "-t1", f"-c{clients_each}", f"-D{seconds}", *([f"--rps={rate_each}"] if rate_each else []), "-d", body,
-         "-H", "content-type: application/json", f"--log-file={_post_log(bench, body)}",
+         "-H", "content-type: application/json", f"--log-file={post_log(bench, body)}",
          f"http://{procs.HOST}:{port}{path}"], f"post-{body.stem}") for body in body_files]
 
 
@@ -60,7 +61,7 @@ def finish_posts(bench, body_files, started):
     for body, process in zip(body_files, started):
         process.wait(120)
         bench.processes.remove(process)
-        log = _post_log(bench, body)
+        log = post_log(bench, body)
         rows = [line.split("\t") for line in log.read_text().splitlines()]
         log.unlink()
         bad = {row[1] for row in rows} - {"200"}
