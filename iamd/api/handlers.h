@@ -56,5 +56,8 @@ req_fn api_ldap_sync_post, api_ldap_sync_get, api_ldap_sync_delete;
 extern const struct json_schema ldap_sync_schema;
 /* The gauges of synchronisations, for /metrics. */
 void api_ldap_sync_metrics(struct services *svc, struct sb *sb);
+/* ldap_import.c, ldap_import_group.c */
+req_fn api_ldap_import_user, api_ldap_import_group;
+extern const struct json_schema ldap_import_user_schema, ldap_import_group_schema;
 
 #endif

@@ -85,11 +85,7 @@ static bool is_unsettled(const struct req *r, const struct root *root,
 		pending_protects(root, earlier);
 }
 
-/*
- * Whatever changes data is judged once more where it is changed, by the newest root; and where
- * that does not show yet what this batch did to the rights in question, in the next batch.
- */
-static enum iam_err judge_again(struct req *r, struct db *w, bool *ret_put_off)
+enum iam_err pipeline_judge_again(struct req *r, struct db *w, bool *ret_put_off)
 {
 	PUBLISH_SCOPE(r->svc->publisher, scope);
 
@@ -105,7 +101,7 @@ static enum iam_err write_step(struct db *w, void *ctx)
 {
 	struct req *r = ctx;
 	bool put_off = false;
-	enum iam_err e = judge_again(r, w, &put_off);
+	enum iam_err e = pipeline_judge_again(r, w, &put_off);
 
 	if (e != IAM_OK)
 		return e;

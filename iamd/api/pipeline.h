@@ -18,4 +18,13 @@ extern const struct server_ops pipeline_ops;
  */
 void pipeline_come_back(struct req *r, req_fn *fn);
 
+/*
+ * Whatever changes data is judged once more where it is changed, by the newest root; and where
+ * that does not show yet what this batch did to the rights in question, in the next batch
+ * (*ret_put_off: do nothing now). Requests that go to the WRITE lane are judged before their
+ * function runs; this is for those that have something written while they are elsewhere
+ * (lane_call.h). WRITE lane only, the request waits.
+ */
+MUST_CHECK enum iam_err pipeline_judge_again(struct req *r, struct db *w, bool *ret_put_off);
+
 #endif

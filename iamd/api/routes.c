@@ -87,6 +87,11 @@ const struct route routes_table[] = {
 { HTTP_POST,    P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, &ldap_sync_schema, 0, api_ldap_sync_post },
 { HTTP_GET,     P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, J, NULL, 0, api_ldap_sync_get },
 { HTTP_DELETE,  P "/ldap/directories/{id}/sync",  AUTH_REQUIRED, GUARD_SUPERUSER, NULL, 0, LANE_INLINE, JW, NULL, 0, api_ldap_sync_delete },
+/* LDAP directories: imports. The same below /ldap is that of the directory `default` */
+{ HTTP_POST,   P "/ldap/importuser",            AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_CREATE, LANE_INLINE, JW, &ldap_import_user_schema, 0, api_ldap_import_user },
+{ HTTP_POST,   P "/ldap/importgroup",           AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_CREATE, LANE_INLINE, JW, &ldap_import_group_schema, 0, api_ldap_import_group },
+{ HTTP_POST,   P "/ldap/directories/{id}/importuser", AUTH_REQUIRED, GUARD_DELEGATED, "iam:users", IAM_CREATE, LANE_INLINE, JW, &ldap_import_user_schema, 0, api_ldap_import_user },
+{ HTTP_POST,   P "/ldap/directories/{id}/importgroup", AUTH_REQUIRED, GUARD_DELEGATED, "iam:groups", IAM_CREATE, LANE_INLINE, JW, &ldap_import_group_schema, 0, api_ldap_import_group },
 /* AuthZEN: the handlers ask whether the caller may ask */
 { HTTP_POST,   "/access/v1/evaluation",         AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 0, api_authzen_evaluation },
 { HTTP_POST,   "/access/v1/evaluations",        AUTH_REQUIRED, GUARD_NONE, NULL, 0, LANE_INLINE, J | Z, NULL, 1 << 20, api_authzen_evaluations },

@@ -242,11 +242,13 @@ static bool ask_chain(struct walk *w, struct str dn)
 		.where = w->rule.where,
 		.attributes = w->user_attributes,
 		.page = w->kind.paging ? USERS_PAGE : 0};
-	struct str in = STR_NONE;
+	struct str value = STR_NONE;
 
-	if (ldap_filter_equal(w->a, "memberOf:" IN_CHAIN ":", dn, &in) != IAM_OK)
+	if (ldap_filter_equal(w->a, "memberOf", dn, &value) != IAM_OK)
 		return walk_no_memory(w);
-	q.filter = arena_fmt(w->a, "(&%.*s%.*s)", STR_FMT(w->rule.filter), STR_FMT(in));
+	(void)str_split(&value, '=');
+	q.filter = arena_fmt(w->a, "(&%.*s(memberOf:" IN_CHAIN ":=%.*s)",
+		STR_FMT(w->rule.filter), STR_FMT(value));
 	return q.filter.ptr == NULL ? walk_no_memory(w)
 				    : walk_ask(w, &q, chained_entry, w);
 }

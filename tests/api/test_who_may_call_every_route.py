@@ -104,6 +104,10 @@ RULES = [
         ("POST", f"{API}/{of}/sync", {"dry_run": True}, "a superuser"),
         ("GET", f"{API}/{of}/sync", None, "a superuser"),
         ("DELETE", f"{API}/{of}/sync", None, "a superuser")]],
+    ("POST", f"{API}/ldap/importuser", {"username": "x"}, "iam:users create"),
+    ("POST", f"{API}/ldap/importgroup", {"groupname": "x"}, "iam:groups create"),
+    ("POST", f"{API}/ldap/directories/{{id}}/importuser", {"username": "x"}, "iam:users create"),
+    ("POST", f"{API}/ldap/directories/{{id}}/importgroup", {"groupname": "x"}, "iam:groups create"),
 
     ("GET", f"{API}/internal/policyquery?rid=app:a&action=read&uid={{uid}}", None, "iam:decisions read; oneself"),
     ("POST", "/access/v1/evaluation", QUESTION, "iam:decisions read; oneself"),
