@@ -19,6 +19,9 @@
 #include "iamd/idp/ldap_tls_why.h"
 #include "iamd/sys/clock.h"
 
+/* libldap's timer may end this much before ours. */
+#define ROUNDING_MS 20
+
 /* LIMIT: TLS contexts that are kept; the one unused for longest makes room. */
 #define TLS_CONTEXTS 64
 
@@ -205,7 +208,7 @@ bool ldap_conn_tls_handshake(struct ldap_conn *c, int64_t deadline_ms,
 		return true;
 	}
 	error = errno;
-	if (clock_mono_ms() >= deadline_ms)
+	if (clock_mono_ms() + ROUNDING_MS >= deadline_ms)
 		return ldap_fault_set(f, LDAP_STATE_TIMEOUT,
 			CANNOT_OPEN "socket ssl wrapping error: timed out");
 	if (error == ECONNRESET || error == EPIPE)
