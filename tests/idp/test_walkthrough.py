@@ -74,4 +74,7 @@ def test_the_walk_through_of_the_readme_works_as_pasted(tmp_path):
 
 
 def check_rest(said):
-    assert said == []
+    members, asked, would, done = said
+    assert [m["user"]["uid"] for m in members["array"]] == [f"user{n:06}" for n in range(10)]
+    assert asked["dry_run"] and would["dry_run"] and not done["dry_run"]
+    assert would["state"] == "idle" and would["entries_read"] > 0 and would["changes"] == [], would
