@@ -7,8 +7,6 @@ import pytest
 import iamd
 
 WAIT = 60
-PEOPLE = "ou=people,dc=example,dc=test"
-GROUPS = "ou=groups,dc=example,dc=test"
 COUNTS = ("users_added", "users_changed", "users_vanished", "users_deleted", "users_back", "groups_added",
           "groups_changed", "groups_vanished", "groups_deleted", "members_added", "members_removed")
 
@@ -76,7 +74,7 @@ def synced(corp, admin):
 
 
 def person(directory, uid, **more):
-    dn = f"uid={uid},{PEOPLE}"
+    dn = f"uid={uid},{directory.user_base}"
     with directory.admin() as c:
         c.add(dn, ["inetOrgPerson"], {"cn": uid.upper(), "sn": uid, "mail": f"{uid}@example.test", **more})
     return dn
@@ -311,3 +309,43 @@ def test_the_last_superuser_stays(corp, new_daemon):
     admin.expect(204, "PUT", "/groups/superusers/users/user000007")
     sync(admin, full=True)
     assert not user(admin, "user000005")["enabled"]
+
+
+def test_active_directory_tells_changes_by_number(samba, admin):
+    """The directory is shared: what is made is taken away again."""
+    configure(admin, samba, grace_period=0)
+    report = sync(admin)
+    assert report["error"] == "" and report["full"] and report["users_added"] > 5
+    assert not user(admin, "disabled")["enabled"]
+    name = f"newcomer{time.time_ns() % 10**9}"
+    dn = f"CN={name},{samba.user_base}"
+    with samba.admin() as c:
+        c.add(dn, ["user"], {"sAMAccountName": name, "userAccountControl": "514"})
+    try:
+        report = sync(admin)
+        assert not report["full"] and report["users_added"] == 1 and report["entries_read"] < 20
+        assert not user(admin, name)["enabled"]
+        assert not changes(sync(admin, full=True))
+    finally:
+        with samba.admin() as c:
+            c.delete(dn)
+    assert changes(sync(admin, full=True)) == {"users_deleted": 1}
+
+
+def test_389_ds_tells_changes_by_time(ds389, admin):
+    configure(admin, ds389, grace_period=0)
+    report = sync(admin)
+    assert report["error"] == "" and report["full"] and report["users_added"] > 5
+    name = f"newcomer{time.time_ns() % 10**9}"
+    dn = person(ds389, name)
+    try:
+        report = sync(admin)
+        assert not report["full"] and report["users_added"] == 1
+        with ds389.admin() as c:
+            c.modify(dn, {"nsAccountLock": [(ldap3.MODIFY_REPLACE, ["true"])]})
+        sync(admin)
+        assert not user(admin, name)["enabled"]
+    finally:
+        with ds389.admin() as c:
+            c.delete(dn)
+    assert changes(sync(admin, full=True)) == {"users_deleted": 1}
