@@ -107,10 +107,12 @@ static enum iam_err compare(struct work *wk)
 	return e;
 }
 
+/* Reads everything, or (`since`) what changed. */
 static enum iam_err read_picture(struct work *wk, const struct sync_mark *since)
 {
 	const struct ldap_settings *s = wk->r->dir->settings;
-	bool groups = s->sync_scope == LDAP_SYNC_ALL || wk->stored.n_groups > 0;
+	bool groups = since != NULL || s->sync_scope == LDAP_SYNC_ALL ||
+		wk->stored.n_groups > 0;
 	enum iam_err e;
 
 	sync_watch_state(wk->r, SYNC_READING);
@@ -119,9 +121,14 @@ static enum iam_err read_picture(struct work *wk, const struct sync_mark *since)
 	e = sync_picture_init(&wk->picture);
 	if (e == IAM_OK)
 		e = sync_read(wk->r, since, groups, &wk->picture, &wk->whole, &wk->mark);
-	if (e == IAM_OK && !wk->whole)
-		e = sync_picture_fill(&wk->picture, &wk->stored);
 	wk->mark.swept_ms = wk->whole ? wk->r->now_ms : wk->since.swept_ms;
+	return e;
+}
+
+static enum iam_err compare_all(struct work *wk)
+{
+	enum iam_err e = read_picture(wk, NULL);
+
 	return e == IAM_OK ? compare(wk) : e;
 }
 
@@ -140,19 +147,57 @@ static enum iam_err sweep(struct work *wk, bool *ret_same)
 	return e;
 }
 
-static enum iam_err make_plan(struct work *wk)
+/* What was read of changes, against what is stored; what that cannot settle needs everything. */
+static enum iam_err compare_changes(struct work *wk)
 {
 	bool same = true;
-	enum iam_err e;
+	enum iam_err e = IAM_OK;
 
-	if (must_be_whole(wk) || has_overdue(wk))
-		return read_picture(wk, NULL);
-	e = read_picture(wk, &wk->since);
+	if (!wk->whole)
+		e = sync_picture_fill(&wk->picture, &wk->stored);
+	if (e == IAM_OK)
+		e = compare(wk);
 	if (e == IAM_OK && !wk->whole && !wk->plan.needs_whole)
 		e = sweep(wk, &same);
 	if (e == IAM_OK && !wk->whole && (wk->plan.needs_whole || !same))
-		e = read_picture(wk, NULL);
+		e = compare_all(wk);
 	return e;
+}
+
+/* Nothing changed, and the ids were compared not long ago: the store need not be read. */
+static bool is_quiet(const struct work *wk)
+{
+	return !wk->whole && wk->picture.n_people == 0 && wk->picture.n_groups == 0 &&
+		!is_due(wk->r->now_ms, wk->since.swept_ms, SWEEP_AFTER_MS);
+}
+
+static enum iam_err read_stored(struct work *wk)
+{
+	enum iam_err e = sync_stored_init(&wk->stored);
+
+	return e == IAM_OK
+		? sync_stored_read(wk->r->io, wk->r->dir->settings->id, &wk->stored)
+		: e;
+}
+
+static enum iam_err make_plan(struct work *wk)
+{
+	bool whole = must_be_whole(wk);
+	enum iam_err e = whole ? IAM_OK : read_picture(wk, &wk->since);
+
+	if (e != IAM_OK || (!whole && is_quiet(wk)))
+		return e;
+	e = read_stored(wk);
+	if (e != IAM_OK)
+		return e;
+	/* Nobody was imported yet: nothing to be brought up to date. */
+	if (wk->r->dir->settings->sync_scope == LDAP_SYNC_IMPORTED &&
+		wk->stored.n_users + wk->stored.n_groups == 0) {
+		sync_picture_done(&wk->picture);
+		wk->mark.kind = STR("");
+		return IAM_OK;
+	}
+	return whole || has_overdue(wk) ? compare_all(wk) : compare_changes(wk);
 }
 
 /* ---- carrying it out ---- */
@@ -189,16 +234,7 @@ static enum iam_err do_work(struct work *wk)
 	if (e != IAM_OK)
 		return e;
 	read_mark(wk);
-	e = sync_stored_init(&wk->stored);
-	if (e == IAM_OK)
-		e = sync_stored_read(r->io, r->dir->settings->id, &wk->stored);
-	if (e != IAM_OK)
-		return e;
-	wk->whole = true;
-	/* Nobody was imported yet: nothing to be brought up to date. */
-	if (r->dir->settings->sync_scope == LDAP_SYNC_IMPORTED &&
-		wk->stored.n_users + wk->stored.n_groups == 0)
-		return IAM_OK;
+	wk->whole = must_be_whole(wk);
 	e = make_plan(wk);
 	return e == IAM_OK ? carry_out(wk) : e;
 }
