@@ -242,6 +242,21 @@ def test_who_was_disabled_by_hand_stays_so(synced):
     assert not user(admin, "user000008")["enabled"]
 
 
+def test_only_what_was_imported_is_kept_up_to_date(corp, admin):
+    configure(admin, corp, sync_scope="imported")
+    assert not changes(sync(admin))
+    admin.expect(201, "POST", "/ldap/directories/corp/importgroup", {"groupname": "group0000"})
+    admin.expect(201, "POST", "/ldap/directories/corp/importuser", {"username": "user000012"})
+    before = uids(admin)
+    dn = person(corp, "joiner")
+    person(corp, "stranger")
+    with corp.admin() as c:
+        c.modify(corp.groups["group0000"], {"member": [(ldap3.MODIFY_ADD, [dn])]})
+    report = sync(admin)
+    assert changes(report) == {"users_added": 1, "members_added": 1}
+    assert uids(admin) == before | {"joiner"} and "joiner" in members(admin, "group0000")
+
+
 def test_a_directory_that_does_not_answer_changes_nothing(synced):
     corp, admin = synced
     before = uids(admin)
