@@ -33,13 +33,14 @@
 #define SLOW_SHARE_MAX  16
 #define SLOW_THREADS    2
 /*
- * LIMIT: directories asked at once; of one directory half of them, so that a silent one leaves the
- * others' callers theirs. A job waits for its turn within its own deadline.
+ * LIMIT: who is asked at once over the network; of one directory, and of all imports together, a third,
+ * so that neither a silent directory nor long imports nor both take what the others' callers need. A
+ * job waits for its turn within its own deadline.
  */
-#define NET_THREADS           8
+#define NET_THREADS           12
 #define NET_QUEUE_MAX         256
 #define NET_SHARE_MAX         128
-#define NET_SHARE_RUNNING_MAX (NET_THREADS / 2)
+#define NET_SHARE_RUNNING_MAX (NET_THREADS / 3)
 /* main, maintenance, and two to spare. */
 #define OTHER_THREADS 4
 

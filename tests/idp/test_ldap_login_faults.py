@@ -161,7 +161,7 @@ def test_no_answer_is_never_a_reason_to_ask_the_next(slapd, proxy, new_daemon):
 
 
 def test_l5_a_silent_directory_keeps_its_own_callers_only(slapd, proxy, new_daemon):
-    """Both are asked through the same eight threads."""
+    """Both are asked through the same threads."""
     daemon = new_daemon().start()
     admin = daemon.superuser()
     relay = proxy(slapd)

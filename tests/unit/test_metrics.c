@@ -190,10 +190,31 @@ static void too_small_buffer_fails_and_does_not_cut(void **state)
 	sb_done(&out);
 }
 
+static void answers_of_directories_are_told_apart_up_to_a_limit(void **state)
+{
+	char id[80];
+
+	(void)state;
+	metrics_directory_login("default", "accepted");
+	metrics_directory_login("default", "rejected");
+	metrics_directory_login("default", "accepted");
+	assert_rendered(
+		"iamd_directory_logins_total{directory=\"default\",result=\"accepted\"} 2");
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(id, sizeof(id), "directory-%u", i);
+		metrics_directory_login(id, "accepted");
+	}
+	assert_rendered(
+		"iamd_directory_logins_total{directory=\"directory-61\",result=\"accepted\"} 1");
+	assert_rendered(
+		"iamd_directory_logins_total{directory=\"other\",result=\"other\"} 38");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_counted_by_a_thread_is_lost),
+		cmocka_unit_test(answers_of_directories_are_told_apart_up_to_a_limit),
 		cmocka_unit_test(durations_fall_into_cumulative_buckets),
 		cmocka_unit_test(unknown_statuses_and_routes_have_a_place),
 		cmocka_unit_test(label_values_are_escaped),
