@@ -61,33 +61,6 @@ static enum iam_err add(struct planner *pl, enum sync_phase phase, enum sync_op_
 	return add_op(pl, phase, (struct sync_op){.kind = (uint8_t)kind, .a = a, .b = b});
 }
 
-/* ---- what is known of before ---- */
-
-static bool is_known(const struct planner *pl, struct str key)
-{
-	const struct sync_known *k = pl->rules->known;
-	size_t from = 0, to = k == NULL ? 0 : k->n;
-	uint64_t hash = to == 0 ? 0 : map_hash(&k->seed, key);
-
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-
-		if (k->hashes[middle] == hash)
-			return true;
-		if (k->hashes[middle] < hash)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return false;
-}
-
-/* A subject is a view of its key, which begins a byte before it. */
-static struct str group_key(const struct sync_group *g)
-{
-	return (struct str){.ptr = g->subject.ptr - 1, .len = g->subject.len + 1};
-}
-
 /* ---- people ---- */
 
 static unsigned user_flags(const struct sync_stored_user *u, const struct sync_person *p)
@@ -261,7 +234,8 @@ static enum iam_err plan_new_group(struct planner *pl, uint32_t group)
 		if (!pl->rules->complete && pl->rules->nested)
 			pl->plan->needs_whole |= pl->rules->known == NULL ||
 				pl->rules->known->hashes == NULL ||
-				is_known(pl, group_key(&pl->p->groups[group]));
+				sync_known_has(pl->rules->known,
+					sync_group_key(&pl->p->groups[group]));
 		pl->plan->skipped += pl->rules->all;
 		return IAM_OK;
 	}
@@ -346,7 +320,8 @@ static enum iam_err collect(struct planner *pl, uint32_t self)
 				e = want_person(pl, n->index);
 			else if (n->kind == SYNC_NODE_GROUP)
 				want_group(pl, n->index, self);
-			else if (!is_known(pl, pl->p->nodes_by_key.keys[node]))
+			else if (!sync_known_has(pl->rules->known,
+					 pl->p->nodes_by_key.keys[node]))
 				pl->plan->unresolved++;
 		}
 	}
@@ -545,52 +520,6 @@ void sync_plan_done(struct sync_plan *plan)
 	free(plan->group_stored);
 	free(plan->group_walked);
 	memset(plan, 0, sizeof *plan);
-}
-
-/* ---- what is learnt ---- */
-
-static int compare_hashes(const void *a, const void *b)
-{
-	uint64_t x, y;
-
-	memcpy(&x, a, sizeof x);
-	memcpy(&y, b, sizeof y);
-	return x < y ? -1 : x > y;
-}
-
-static bool is_nothing(const struct sync_node *n)
-{
-	return n->kind == SYNC_NODE_UNKNOWN || n->kind == SYNC_NODE_AMBIGUOUS;
-}
-
-void sync_known_done(struct sync_known *known)
-{
-	free(known->hashes);
-	memset(known, 0, sizeof *known);
-}
-
-enum iam_err sync_known_learn(const struct sync_picture *p, const struct sync_plan *plan,
-	struct sync_known *ret)
-{
-	size_t n = 1;
-
-	sync_known_done(ret);
-	for (size_t i = 0; i < p->n_nodes; i++)
-		n += is_nothing(&p->nodes[i]);
-	ret->hashes = calloc(n + p->n_groups, sizeof *ret->hashes);
-	if (ret->hashes == NULL)
-		return IAM_NO_MEMORY;
-	ret->seed = p->nodes_by_key.seed;
-	for (size_t i = 0; i < p->n_nodes; i++)
-		if (is_nothing(&p->nodes[i]))
-			ret->hashes[ret->n++] =
-				map_hash(&ret->seed, p->nodes_by_key.keys[i]);
-	for (size_t i = 0; i < p->n_groups; i++)
-		if (plan->group_walked[i] != 0)
-			ret->hashes[ret->n++] =
-				map_hash(&ret->seed, group_key(&p->groups[i]));
-	qsort(ret->hashes, ret->n, sizeof *ret->hashes, compare_hashes);
-	return IAM_OK;
 }
 
 bool sync_plan_is_empty(const struct sync_plan *plan)

@@ -99,6 +99,9 @@ void sync_plan_done(struct sync_plan *plan); /* zeroed is fine */
 MUST_CHECK enum iam_err sync_known_learn(const struct sync_picture *p, const struct sync_plan *plan,
 	struct sync_known *ret);
 void sync_known_done(struct sync_known *known); /* zeroed is fine */
+/* Is a node's key among them? NULL: no. Of a group: its own key, below. */
+bool sync_known_has(const struct sync_known *known, struct str key);
+struct str sync_group_key(const struct sync_group *group);
 
 /* Is there nothing to do? */
 bool sync_plan_is_empty(const struct sync_plan *plan);

@@ -300,7 +300,8 @@ def test_runs_are_counted_shown_and_written_down(corp, new_daemon):
     assert f"users_added {report['users_added']}" in rows[0][3]
     assert "ldap.sync_start" in daemon.log() and "ldap.sync_end" in daemon.log()
     daemon.restart()
-    assert ended(daemon.superuser())["users_added"] == report["users_added"]
+    again = daemon.superuser()
+    iamd.wait_until(lambda: ended(again)["users_added"] == report["users_added"], what="the report of before")
 
 
 def test_a_directory_is_read_by_itself(corp, admin):
