@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "iamd/idp/ldap_members.h"
 #include "iamd/idp/ldap_status.h"
 #include "iamd/idp/ldap_users.h"
 
@@ -52,7 +53,7 @@ const char *const *ldap_user_attributes(const struct ldap_settings *s, struct ar
 	while (ldap_status_attributes[n_status] != NULL)
 		n_status++;
 	/* what is listed below, and the end */
-	list = arena_alloc_n(a, n_status + sizeof lasting_ids / sizeof lasting_ids[0] + 6,
+	list = arena_alloc_n(a, n_status + sizeof lasting_ids / sizeof lasting_ids[0] + 7,
 		sizeof *list);
 	if (list == NULL)
 		return NULL;
@@ -72,6 +73,7 @@ const char *const *ldap_user_attributes(const struct ldap_settings *s, struct ar
 		list[n++] = s->description_attribute.ptr;
 	if (s->email_attribute.len > 0)
 		list[n++] = s->email_attribute.ptr;
+	list[n++] = "objectClass"; /* groups are nobody */
 	list[n] = NULL;
 	return list;
 }
@@ -109,7 +111,7 @@ static struct str id_text(struct arena *a, struct str value)
 }
 
 /* Active Directory's, that of 389-ds (and FreeIPA, which is built on it), the standard's (RFC 4530). */
-static struct str lasting_id(struct ldap_entry *e, struct arena *a)
+struct str ldap_lasting_id(struct ldap_entry *e, struct arena *a)
 {
 	struct str id = hex_of(a, ldap_entry_value(e, "objectGUID", 0));
 
@@ -147,14 +149,15 @@ bool ldap_user_from_entry(const struct ldap_settings *s, const struct ldap_kind 
 	struct str name = ldap_entry_value(e, name_attribute(s, kind, a).ptr, 0);
 	struct identity who = {
 		.source = s->id,
-		.subject = lasting_id(e, a),
+		.subject = ldap_lasting_id(e, a),
 		.dn = arena_str(a, ldap_entry_dn(e)),
 		.description = text_of(a, e, s->description_attribute),
 		.email = text_of(a, e, s->email_attribute),
 		.disabled = ldap_status_entry_disabled(e),
 	};
 
-	if (name.len == 0 || name.len > NAME_MAX_BYTES || !str_is_utf8(name))
+	if (name.len == 0 || name.len > NAME_MAX_BYTES || !str_is_utf8(name) ||
+		ldap_entry_is_group(e))
 		return false;
 	who.name = arena_str(a, name);
 	if (who.subject.ptr == NULL || who.dn.ptr == NULL || who.name.ptr == NULL ||

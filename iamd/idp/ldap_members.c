@@ -19,6 +19,9 @@ const char *const ldap_group_classes[] = {"group", "groupOfNames", "groupOfUniqu
 	"posixGroup", "groupOfMembers", "groupOfEntries", "ipaUserGroup", "nestedGroup",
 	NULL};
 
+/* A person may be the own POSIX group as well. */
+static const char *const person_classes[] = {"person", "posixAccount", "user", NULL};
+
 static const char *const usual_members[] = {"member", "uniqueMember", "memberUid"};
 static const char *const lasting_ids[] = {
 	"entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID"};
@@ -56,18 +59,23 @@ static const char *member_attribute(const struct ldap_settings *s, unsigned i)
 					   : usual_members[i];
 }
 
-bool ldap_entry_is_group(struct ldap_entry *e)
+static bool has_class(struct ldap_entry *e, const char *const *classes)
 {
 	unsigned n = ldap_entry_count(e, "objectClass");
 
 	for (unsigned i = 0; i < n; i++) {
 		struct str class = ldap_entry_value(e, "objectClass", i);
 
-		for (unsigned k = 0; ldap_group_classes[k] != NULL; k++)
-			if (str_ieq_c(class, ldap_group_classes[k]))
+		for (unsigned k = 0; classes[k] != NULL; k++)
+			if (str_ieq_c(class, classes[k]))
 				return true;
 	}
 	return false;
+}
+
+bool ldap_entry_is_group(struct ldap_entry *e)
+{
+	return has_class(e, ldap_group_classes) && !has_class(e, person_classes);
 }
 
 /* ---- which attribute is the name ---- */
@@ -144,31 +152,6 @@ static struct str name_of(struct ldap_entry *e, const struct naming *n, struct s
 		}
 	}
 	return first;
-}
-
-static struct str hex(struct arena *a, struct str bytes)
-{
-	struct sb sb;
-
-	sb_init(&sb, a, IDP_SUBJECT_MAX + 1);
-	for (size_t i = 0; i < bytes.len; i++)
-		sb_addf(&sb, "%02x", (unsigned)(unsigned char)bytes.ptr[i]);
-	return sb_str(&sb);
-}
-
-/* Absent: the entry has none that can be used, or no memory. */
-static struct str subject_of(struct ldap_entry *e, struct arena *a)
-{
-	for (unsigned i = 0; i < N_IDS; i++) {
-		struct str v = ldap_entry_value(e, lasting_ids[i], 0);
-
-		if (v.len == 0)
-			continue;
-		if (str_eq_c(str_c(lasting_ids[i]), "objectGUID"))
-			return hex(a, v);
-		return v.len <= IDP_SUBJECT_MAX ? arena_str(a, v) : STR_NONE;
-	}
-	return STR_NONE;
 }
 
 /* ---- members ---- */
@@ -255,7 +238,7 @@ void ldap_group_begin(const struct ldap_settings *s, struct ldap_entry *e,
 	g->description = arena_str(a, ldap_entry_value(e, "description", 0));
 	if (g->description.ptr == NULL)
 		g->description = STR("");
-	g->subject = subject_of(e, a);
+	g->subject = ldap_lasting_id(e, a);
 	if (g->dn.ptr == NULL || !naming_of(s, a, &naming)) {
 		ret->no_memory = true;
 		return;

@@ -28,7 +28,7 @@ struct ldap_conn *ldap_lookup_take(struct ldap_pool *p, const struct ldap_settin
 const char *const *ldap_group_attributes(const struct ldap_settings *s,
 	const char *const *also, struct arena *a);
 
-/* Object classes of groups, and whether an entry has one. NULL-terminated. */
+/* Object classes of groups, NULL-terminated; whether an entry has one and is no person. */
 extern const char *const ldap_group_classes[];
 bool ldap_entry_is_group(struct ldap_entry *e);
 

@@ -26,24 +26,6 @@
 
 /* ---- what to ask for ---- */
 
-/* A user's attributes and what tells a group: a filter may well mean both. */
-static const char *const *with_class(const char *const *attributes, struct arena *a)
-{
-	const char **list;
-	size_t n = 0;
-
-	if (attributes == NULL)
-		return NULL;
-	while (attributes[n] != NULL)
-		n++;
-	list = arena_alloc_n(a, n + 2, sizeof *list);
-	for (size_t i = 0; list != NULL && i < n; i++)
-		list[i] = attributes[i];
-	if (list != NULL)
-		list[n] = "objectClass";
-	return list;
-}
-
 /* `(|(the users)(objectClass=group)…)`: what a look-up of a member may find. */
 static bool look_for(struct walk *w)
 {
@@ -56,7 +38,7 @@ static bool look_for(struct walk *w)
 		sb_addf(&sb, "(objectClass=%s)", ldap_group_classes[i]);
 	sb_add_c(&sb, ")");
 	w->users_or_groups = sb_str(&sb);
-	w->user_attributes = with_class(ldap_user_attributes(w->s, w->a), w->a);
+	w->user_attributes = ldap_user_attributes(w->s, w->a);
 	if (w->user_attributes != NULL)
 		w->all_attributes = ldap_group_attributes(w->s, w->user_attributes, w->a);
 	return w->users_or_groups.ptr != NULL && w->all_attributes != NULL;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "iamd/idp/ldap_members.h"
 #include "iamd/idp/ldap_name.h"
 #include "iamd/idp/ldap_status.h"
 #include "iamd/sys/clock.h"
@@ -137,7 +138,8 @@ static bool note_entry(struct ldap_entry *e, void *ctx)
 {
 	struct ask *q = ctx;
 
-	if (q->domain.ptr != NULL && !is_of_netbios_domain(e, q->domain))
+	if (ldap_entry_is_group(e) ||
+		(q->domain.ptr != NULL && !is_of_netbios_domain(e, q->domain)))
 		return true;
 	if (q->n_found++ == 0)
 		q->usable = ldap_user_from_entry(q->s, &q->kind, e, q->a, &q->who);

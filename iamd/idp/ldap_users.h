@@ -26,9 +26,11 @@ enum idp_result ldap_user_verify(struct ldap_pool *p, const struct ldap_settings
 	struct str password, struct arena *a, int64_t deadline_ms, struct identity *ret,
 	const char **ret_text, struct ldap_fault *fault);
 
-/* Fills an identity from an entry. (ldap_identity.c) False: it has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
+/* Fills an identity from an entry. (ldap_identity.c) False: it is a group (Active Directory gives these login names, too), or has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
 bool ldap_user_from_entry(const struct ldap_settings *s, const struct ldap_kind *kind,
 	struct ldap_entry *e, struct arena *a, struct identity *ret);
+/* What an entry, a person's or a group's, is known by for ever. In the arena; absent: nothing. */
+struct str ldap_lasting_id(struct ldap_entry *e, struct arena *a);
 /* The attributes that needs; NULL-terminated, in the arena. NULL: no memory. */
 const char *const *ldap_user_attributes(const struct ldap_settings *s, struct arena *a);
 

@@ -144,7 +144,7 @@ void walk_tell(struct walk *w, const struct identity *who)
 bool walk_identify(struct walk *w, struct ldap_entry *e, struct arena *a,
 	struct identity *ret)
 {
-	return !ldap_entry_is_group(e) && ldap_user_from_entry(w->s, &w->kind, e, a, ret);
+	return ldap_user_from_entry(w->s, &w->kind, e, a, ret);
 }
 
 /* ---- searching ---- */

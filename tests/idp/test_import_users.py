@@ -133,6 +133,13 @@ def test_a_template_finds_by_its_dn(fresh, slapd):
     refused(import_user(admin, "user000000,ou=people"), 400, "ERR_LDAP_IMPORT_USER_NOT_FOUND")
 
 
+def test_a_group_is_nobody_though_it_has_a_login_name(fresh, samba):
+    """Active Directory's groups have a sAMAccountName like users."""
+    _, admin = fresh(samba, user_search={"search-base": samba.base, "search-filter-template": "(sAMAccountName=%(username)s)"})
+    refused(import_user(admin, "deep-00"), 400, "ERR_LDAP_IMPORT_USER_NOT_FOUND")
+    assert import_user(admin, "user000000").status == 201
+
+
 def test_delegation_goes_as_far_as_its_area(fresh, slapd):
     daemon, admin = fresh(slapd)
     for uid, area in (("helper-u", "users"), ("helper-g", "groups")):
