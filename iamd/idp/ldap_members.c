@@ -317,45 +317,44 @@ bool ldap_group_complete(const struct ldap_settings *s, struct ldap_conn *c,
 
 /* ---- what to ask for ---- */
 
-static bool lists(const char *const *list, size_t n, const char *attribute)
+struct wish_list {
+	const char **names;
+	size_t n;
+};
+
+/* Once, whatever its case. */
+static void wish(struct wish_list *w, const char *attribute)
 {
-	for (size_t i = 0; i < n; i++)
-		if (str_ieq(str_c(list[i]), str_c(attribute)))
-			return true;
-	return false;
+	for (size_t i = 0; i < w->n; i++)
+		if (str_ieq(str_c(w->names[i]), str_c(attribute)))
+			return;
+	w->names[w->n++] = attribute;
 }
 
 const char *const *ldap_group_attributes(const struct ldap_settings *s,
 	const char *const *also, struct arena *a)
 {
+	struct wish_list w = {.n = 0};
 	struct naming naming;
-	const char **list;
 	size_t n_also = 0;
-	size_t n = 0;
 
 	while (also != NULL && also[n_also] != NULL)
 		n_also++;
-	list = arena_alloc_n(a, n_also + N_IDS + LDAP_MEMBER_ATTRS_MAX + NAMING_MAX + 8,
-		sizeof *list);
-	if (list == NULL || !naming_of(s, a, &naming))
+	w.names = arena_alloc_n(a,
+		n_also + N_IDS + LDAP_MEMBER_ATTRS_MAX + NAMING_MAX + 8, sizeof *w.names);
+	if (w.names == NULL || !naming_of(s, a, &naming))
 		return NULL;
-#define ASK(attribute) \
-	do { \
-		if (!lists(list, n, (attribute))) \
-			list[n++] = (attribute); \
-	} while (0)
 	for (size_t i = 0; i < n_also; i++)
-		ASK(also[i]);
+		wish(&w, also[i]);
 	for (unsigned i = 0; i < naming.n; i++)
-		ASK(naming.attributes[i]);
+		wish(&w, naming.attributes[i]);
 	for (unsigned i = 0; i < n_member_attributes(s); i++)
-		ASK(member_attribute(s, i));
+		wish(&w, member_attribute(s, i));
 	for (size_t i = 0; i < N_IDS; i++)
-		ASK(lasting_ids[i]);
-	ASK("description");
-	ASK("objectClass");
-#undef ASK
-	return list;
+		wish(&w, lasting_ids[i]);
+	wish(&w, "description");
+	wish(&w, "objectClass");
+	return w.names;
 }
 
 /* ---- connections ---- */
