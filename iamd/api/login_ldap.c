@@ -3,8 +3,8 @@
  *
  * Loop: who is to be asked (nobody about local and service accounts). NET: one directory a job, under
  * that directory's share, so that a silent one keeps its own callers waiting only. An account that is
- * bound to an entry asks its own directory, and the entry must be the same; anybody else asks all in
- * login order until one knows name and password. WRITE: the account is made or bound. SLOW (bound
+ * bound to an entry asks its own directory, and the entry must be the same; one made in advance asks all
+ * in login order until one knows the name, anybody else until one knows name and password. WRITE: the account is made or bound. SLOW (bound
  * ones: NET): the token. Refusals go through HASH, so that all of them cost the one computation that a
  * wrong local password costs, and answer the same.
  * Invariants: UNAVAILABLE is an answer (503), never a wrong password and never "ask the next"; a
@@ -33,25 +33,54 @@ static req_fn ask_step;
 
 /* ---- whose turn ---- */
 
-static void take_turn(struct req *r, struct directory *dir)
+/*
+ * Ids, not places: a change of the configuration meanwhile must not have one directory left out whose
+ * word would have ended the login.
+ */
+static enum iam_err keep_order(struct req *r, struct login *l)
+{
+	struct directory *dir;
+
+	l->order = arena_alloc_n(r->arena, LDAP_DIRECTORIES_MAX, sizeof *l->order);
+	if (l->order == NULL)
+		return IAM_NO_MEMORY;
+	while (l->n_order < LDAP_DIRECTORIES_MAX &&
+		(dir = directories_login_order(r->svc->directories, l->n_order)) !=
+			NULL) {
+		struct str id = arena_str(r->arena, dir->settings->id);
+
+		directories_give(dir);
+		if (id.ptr == NULL)
+			return IAM_NO_MEMORY;
+		l->order[l->n_order++] = id;
+	}
+	return IAM_OK;
+}
+
+static void take_turn(struct req *r, struct str id, struct directory *dir)
 {
 	struct login *l = r->state;
 
-	l->directory = arena_str(r->arena, dir->settings->id);
+	l->directory = id;
 	r->job.share = dir->share;
 	directories_give(dir);
 }
 
-/* The next one of the login order; false: all were asked. */
+/* The next one of the login order that is still there; false: all were asked. */
 static bool next_turn(struct req *r)
 {
 	struct login *l = r->state;
-	struct directory *dir = directories_login_order(r->svc->directories, l->nth++);
 
-	if (dir == NULL)
-		return false;
-	take_turn(r, dir);
-	return true;
+	while (l->nth < l->n_order) {
+		struct str id = l->order[l->nth++];
+		struct directory *dir = directories_take(r->svc->directories, id);
+
+		if (dir == NULL)
+			continue;
+		take_turn(r, id, dir);
+		return true;
+	}
+	return false;
 }
 
 static enum iam_err refuse(struct req *r, const char *deny_reason)
@@ -80,7 +109,7 @@ static enum iam_err begin_bound(struct req *r, struct login *l)
 
 	if (dir == NULL)
 		return refuse(r, "the user's directory is not configured");
-	take_turn(r, dir);
+	take_turn(r, l->bound.directory, dir);
 	return req_hand_off(r, LANE_NET, ask_step);
 }
 
@@ -106,8 +135,9 @@ enum iam_err login_ldap_begin(struct req *r, bool *ret)
 	*ret = true;
 	if (l->bound.directory.ptr != NULL)
 		return begin_bound(r, l);
-	*ret = next_turn(r);
-	return *ret ? req_hand_off(r, LANE_NET, ask_step) : IAM_OK;
+	e = keep_order(r, l);
+	*ret = e != IAM_OK || next_turn(r);
+	return e != IAM_OK || !*ret ? e : req_hand_off(r, LANE_NET, ask_step);
 }
 
 /* ---- what a directory said ---- */
@@ -251,6 +281,10 @@ static enum iam_err ask_step(struct req *r, struct resp *out)
 	case IDP_ACCEPTED:
 		return accepted(r, out);
 	case IDP_REJECTED:
+		/* An account made in advance waits for somebody: who knows the name is that one. */
+		if (!l->known && next_turn(r))
+			return req_hand_off(r, LANE_NET, ask_step);
+		return refuse(r, text);
 	case IDP_UNKNOWN_USER:
 		if (l->bound.directory.ptr == NULL && next_turn(r))
 			return req_hand_off(r, LANE_NET, ask_step);

@@ -31,7 +31,8 @@ struct login {
 	const char *deny_reason; /* of login_refused_step() */
 	bool is_unavailable;    /* no decision, for lack of an answer */
 	struct str directory;   /* whose turn it is */
-	unsigned nth;           /* its place in the login order */
+	struct str *order;      /* ids of all that may be asked, as it stood at the beginning */
+	unsigned n_order, nth;  /* nth: of the next one */
 	struct directory_user bound; /* directory absent: not bound to an entry */
 	struct identity who;    /* the entry whose password was right */
 	int64_t until_ms;       /* monotonic: the end of all asking */

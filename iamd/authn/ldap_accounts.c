@@ -84,7 +84,8 @@ static enum iam_err make(struct db *w, const struct identity *who, struct str ui
 static enum iam_err by_name(struct db *w, struct arena *a, const struct identity *who,
 	struct str tried, struct user *ret_user, bool *ret_created, struct iam_error *err)
 {
-	struct str uid = iam_uid_valid(who->name) ? who->name : tried;
+	bool has_own = iam_uid_valid(who->name);
+	struct str uid = has_own ? who->name : tried;
 	struct user user;
 	bool is_free;
 	enum iam_err e;
@@ -99,7 +100,7 @@ static enum iam_err by_name(struct db *w, struct arena *a, const struct identity
 		return e;
 	}
 	if (e == IAM_OK)
-		e = take_over(w, who, &user, is_free, err);
+		e = take_over(w, who, &user, is_free && has_own, err);
 	if (e == IAM_OK)
 		*ret_user = user;
 	return e;
@@ -121,13 +122,15 @@ enum iam_err ldap_account_ensure(struct db *w, struct arena *a,
 			return e;
 	}
 	e = store_directory_user_find(w, a, who->source, who->subject, &bound);
-	if (e == IAM_OK && is_free && !str_eq(bound.uid, tried))
+	if (e == IAM_OK && is_free && str_ieq(who->name, tried) &&
+		!str_eq(bound.uid, tried))
 		return refuse(err, tried, "its directory entry has another account");
 	if (e == IAM_OK)
 		return store_user_get(w, a, bound.uid, ret_user);
 	if (e != IAM_NO_USER)
 		return e;
-	if (!is_free)
+	/* A filter may find by mail, which people may write themselves: only the login name counts here. */
+	if (!is_free || !str_ieq(who->name, tried))
 		return by_name(w, a, who, tried, ret_user, ret_created, err);
 	/* Made in advance under the very name that was typed: this is whom it waited for. */
 	e = bind(w, who, tried, err);

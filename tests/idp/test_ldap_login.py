@@ -154,6 +154,21 @@ def test_an_account_made_in_advance_is_bound_at_its_first_login(corp, daemon, ad
         ("bound at login; directory default",)]
 
 
+def test_nobody_gets_an_account_made_in_advance_by_an_attribute_that_people_write_themselves(corp, new_daemon, person):
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    configure(admin, corp, user_search={"search-base": corp.base, "search-filter-template":
+                                        "(|(uid=%(username)s)(mail=%(username)s))"})
+    admin.expect(201, "PUT", "/users/awaited", {"provider_type": "ldap"})
+    person("thief", mail="awaited")
+    person("two words", mail="awaited2")
+    admin.expect(201, "PUT", "/users/awaited2", {"provider_type": "ldap"})
+    assert uid_of(login(daemon, "awaited", corp.user_password)) == "thief"
+    answer = login(daemon, "awaited2", corp.user_password)
+    assert (answer.status, answer.code) == (400, "ERR_CANNOT_IMPORT_USER")
+    assert set(bindings(daemon)) == {"thief"}
+
+
 def test_the_name_of_a_local_account_is_not_taken_over(corp, daemon, admin, person):
     person("taken")
     admin.expect(201, "PUT", "/users/taken", {"password": "a local password"})

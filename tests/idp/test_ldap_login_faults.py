@@ -147,6 +147,22 @@ def test_directories_are_asked_in_their_order_and_an_account_keeps_its_own(slapd
     assert uid_of(login(daemon, "only-second", second.user_password)) == "only-second"
 
 
+def test_of_an_account_made_in_advance_the_first_that_knows_the_name_decides(slapd, second, new_daemon):
+    """Else the weakest directory would own whatever somebody prepared."""
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    configure(admin, slapd, "alpha", login_order=1)
+    configure(admin, second, "beta", login_order=2)
+    admin.expect(201, "PUT", "/users/user000001", {"provider_type": "ldap"})
+    admin.expect(201, "PUT", "/users/only-second", {"provider_type": "ldap"})
+    assert login(daemon, "user000001", "The-second-passw0rd").status == 401
+    assert_said(daemon, "user000001", "deny", "alpha: wrong password")
+    assert bindings(daemon) == {}
+    assert uid_of(login(daemon, "only-second", second.user_password)) == "only-second"
+    assert uid_of(login(daemon, "user000001", slapd.user_password)) == "user000001"
+    assert {uid: d for uid, (d, _) in bindings(daemon).items()} == {"user000001": "alpha", "only-second": "beta"}
+
+
 def test_no_answer_is_never_a_reason_to_ask_the_next(slapd, proxy, new_daemon):
     daemon = new_daemon().start()
     admin = daemon.superuser()
