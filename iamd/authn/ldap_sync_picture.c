@@ -76,6 +76,14 @@ void sync_picture_done(struct sync_picture *p)
 	memset(p, 0, sizeof *p);
 }
 
+/* In lower case, where `folded`. */
+static char folded_char(char c, bool folded)
+{
+	if (folded && c >= 'A' && c <= 'Z')
+		return (char)(c + ('a' - 'A'));
+	return c;
+}
+
 /* mark and text in one key; folded: ASCII letters in lower case. NUL mark: the text alone. */
 static char *key_bytes(struct arena *a, char mark, struct str text, bool folded)
 {
@@ -89,7 +97,7 @@ static char *key_bytes(struct arena *a, char mark, struct str text, bool folded)
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
 
-		at[i] = folded && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		at[i] = folded_char(c, folded);
 	}
 	return key;
 }
@@ -109,7 +117,7 @@ static uint32_t find_marked(const struct sync_picture *p, char mark, struct str 
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
 
-		buf[i + 1] = folded && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		buf[i + 1] = folded_char(c, folded);
 	}
 	return map_find(&p->nodes_by_key, key, map_hash(&p->nodes_by_key.seed, key));
 }

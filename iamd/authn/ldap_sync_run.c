@@ -16,8 +16,8 @@
 #include "iamd/sys/log.h"
 #include "libacl/base/str.h"
 
-#define FULL_AFTER_MS  (4 * 3600 * INT64_C(1000))
-#define SWEEP_AFTER_MS (15 * 60 * INT64_C(1000))
+#define FULL_AFTER_MS  (INT64_C(4) * 3600 * 1000)
+#define SWEEP_AFTER_MS (INT64_C(15) * 60 * 1000)
 
 struct work {
 	struct sync_run *r;
