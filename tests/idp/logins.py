@@ -3,6 +3,7 @@ import base64
 import json
 import time
 
+PATIENT = {"connect": 10, "operation": 10, "search": 30}  # a machine that does something else as well
 WRONG = "Wr0ng-passw0rd"  # found in no text by chance
 
 

@@ -1,13 +1,13 @@
 """Logins at 389 Directory Server, and at a tree as FreeIPA has it."""
 import pytest
 
-from logins import WRONG, assert_said, bindings, configure, login, uid_of
+from logins import PATIENT, WRONG, assert_said, bindings, configure, login, uid_of
 
 
 @pytest.fixture(scope="module")
 def corp(ds389, daemon):
     daemon.secrets.add(ds389.bind_password)
-    configure(daemon.superuser(), ds389)
+    configure(daemon.superuser(), ds389, timeouts=PATIENT)
     return ds389
 
 

@@ -2,13 +2,13 @@
 import ldap3
 import pytest
 
-from logins import WRONG, assert_said, bindings, configure, login, uid_of
+from logins import PATIENT, WRONG, assert_said, bindings, configure, login, uid_of
 
 
 @pytest.fixture(scope="module")
 def domain(samba, daemon):
     daemon.secrets.add(samba.bind_password)
-    configure(daemon.superuser(), samba)
+    configure(daemon.superuser(), samba, timeouts=PATIENT)
     return samba
 
 
