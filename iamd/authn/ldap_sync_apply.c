@@ -3,14 +3,16 @@
  *
  * Does: each operation as the plan says, against the store as it is by then. Does not: plan anew; what
  * somebody changed meanwhile (an account deleted, a name taken) makes an operation void, and it is
- * counted as skipped.
- * Invariants: no transaction leaves iamd without a superuser who is able to log in, where there was
- * one: such a transaction is undone, and tried again one operation at a time, so that only the
- * operation that would do it is left out.
+ * counted as skipped. Nor bind an account made in advance: its first login or a group's import does.
+ * Invariants: nothing is changed but groups and accounts that are bound, in the same transaction, to
+ * the entries the plan was made for. No transaction leaves iamd without a superuser who is able to log
+ * in, where there was one: such a transaction is undone, and tried again one operation at a time, so
+ * that only the operation that would do it is left out.
  */
 #include <string.h>
 #include <time.h>
 
+#include "iam/acl.h"
 #include "iamd/authn/ldap_accounts.h"
 #include "iamd/authn/ldap_sync_impl.h"
 #include "iamd/sys/log.h"
@@ -20,6 +22,9 @@
 #define TRIES    20
 #define PAUSE_MS 100
 
+/* LIMIT: lines of one run about accounts that wait for a login. */
+#define WAITING_LINES 100
+
 struct applying {
 	struct sync_run *r;
 	const struct sync_plan *plan;
@@ -27,10 +32,12 @@ struct applying {
 	const struct sync_stored *s;
 	struct str *uid_of; /* person -> account; absent: none was made */
 	struct str *gid_of; /* group -> group */
+	unsigned n_waiting; /* lines logged */
 	/* the transaction at hand */
 	const struct sync_op *ops;
 	size_t n;
 	bool takes; /* it may take rights away */
+	bool begun; /* a transaction before it was committed */
 	struct arena *arena;
 	struct sync_report did;
 };
@@ -49,15 +56,40 @@ static struct directory_user binding_of(const struct applying *ap,
 		.missing_since_ms = u->missing_since_ms};
 }
 
+/* Is the account still the entry's? Whoever deleted it may have made another of that name. */
+static enum iam_err check_user(struct applying *ap, struct db *w, struct str uid,
+	struct str subject)
+{
+	struct directory_user bound;
+	enum iam_err e = store_directory_user_get(w, ap->arena, uid, &bound);
+
+	if (e == IAM_OK &&
+		(!str_eq(bound.directory, ap->r->dir->settings->id) ||
+			!str_eq(bound.subject, subject)))
+		e = IAM_NO_USER;
+	return e;
+}
+
+/* The same of a group. */
+static enum iam_err check_group(struct applying *ap, struct db *w, struct str gid,
+	struct str subject)
+{
+	struct directory_group bound;
+	enum iam_err e = store_directory_group_get(w, ap->arena, gid, &bound);
+
+	if (e == IAM_OK &&
+		(!str_eq(bound.directory, ap->r->dir->settings->id) ||
+			!str_eq(bound.subject, subject)))
+		e = IAM_NO_GROUP;
+	return e;
+}
+
 /* The account as it is now; it must still be bound to the entry. */
 static enum iam_err get_now(struct applying *ap, struct db *w,
 	const struct sync_stored_user *u, struct user *ret_user)
 {
-	struct directory_user bound;
-	enum iam_err e = store_directory_user_get(w, ap->arena, u->uid, &bound);
+	enum iam_err e = check_user(ap, w, u->uid, u->subject);
 
-	if (e == IAM_OK && !str_eq(bound.subject, u->subject))
-		e = IAM_NO_USER;
 	return e == IAM_OK ? store_user_get(w, ap->arena, u->uid, ret_user) : e;
 }
 
@@ -141,6 +173,43 @@ static enum iam_err disable_new(struct db *w, const struct identity *who,
 	return e == IAM_OK ? store_directory_user_update(w, &row) : e;
 }
 
+static void tell_waiting(struct applying *ap, struct str uid)
+{
+	if (ap->n_waiting >= WAITING_LINES)
+		return;
+	ap->n_waiting++;
+	log_event(LOG_LEVEL_WARNING, "ldap.sync_skipped",
+		LOG_STR("directory", ap->r->dir->settings->id), LOG_STR("uid", uid),
+		LOG_CSTR("why",
+			"the account was made in advance: its first login or a group's import "
+			"says whose it is"));
+}
+
+/*
+ * An entry without an account gets a new one. One of its name that is there stays as it is: made in
+ * advance, it may be meant for another directory's entry of that name.
+ */
+static enum iam_err check_name(struct applying *ap, struct db *w,
+	const struct identity *who)
+{
+	struct directory_user bound;
+	struct user user;
+	enum iam_err e = store_directory_user_find(w, ap->arena, who->source,
+		who->subject, &bound);
+
+	if (e != IAM_NO_USER) /* it logged in meanwhile */
+		return e;
+	if (!iam_uid_valid(who->name))
+		return IAM_BAD_UID;
+	e = store_user_get(w, ap->arena, who->name, &user);
+	if (e != IAM_OK)
+		return e == IAM_NO_USER ? IAM_OK : e;
+	if (user.provider_type == PROVIDER_LDAP &&
+		store_directory_user_get(w, ap->arena, who->name, &bound) == IAM_NO_USER)
+		tell_waiting(ap, who->name);
+	return IAM_USER_EXISTS;
+}
+
 static enum iam_err add_user(struct applying *ap, struct db *w, uint32_t person)
 {
 	const struct sync_person *p = &ap->p->people[person];
@@ -154,9 +223,11 @@ static enum iam_err add_user(struct applying *ap, struct db *w, uint32_t person)
 	struct iam_error why = {IAM_OK, ""};
 	struct user user;
 	bool created = false;
-	enum iam_err e =
-		ldap_account_ensure(w, ap->arena, &who, STR_NONE, &user, &created, &why);
+	enum iam_err e = check_name(ap, w, &who);
 
+	if (e == IAM_OK)
+		e = ldap_account_ensure(w, ap->arena, &who, STR_NONE, &user, &created,
+			&why);
 	if (e == IAM_OK && who.disabled)
 		e = disable_new(w, &who, &user);
 	if (e != IAM_OK)
@@ -208,9 +279,9 @@ static enum iam_err update_group(struct applying *ap, struct db *w,
 {
 	const struct sync_stored_group *s = &ap->s->groups[op->a];
 	const struct sync_group *g = &ap->p->groups[op->b];
-	enum iam_err e = IAM_OK;
+	enum iam_err e = check_group(ap, w, s->gid, s->subject);
 
-	if ((op->flags & SYNC_F_DESCRIPTION) != 0)
+	if (e == IAM_OK && (op->flags & SYNC_F_DESCRIPTION) != 0)
 		e = store_group_set_description(w, s->gid, g->description);
 	if (e == IAM_OK)
 		e = put_group(ap, w, s, g->dn, 0);
@@ -221,8 +292,10 @@ static enum iam_err update_group(struct applying *ap, struct db *w,
 static enum iam_err vanish_group(struct applying *ap, struct db *w,
 	const struct sync_stored_group *g)
 {
-	enum iam_err e = put_group(ap, w, g, g->dn, ap->r->now_ms);
+	enum iam_err e = check_group(ap, w, g->gid, g->subject);
 
+	if (e == IAM_OK)
+		e = put_group(ap, w, g, g->dn, ap->r->now_ms);
 	ap->did.groups_vanished += e == IAM_OK;
 	return e;
 }
@@ -230,11 +303,8 @@ static enum iam_err vanish_group(struct applying *ap, struct db *w,
 static enum iam_err delete_group(struct applying *ap, struct db *w,
 	const struct sync_stored_group *g)
 {
-	struct directory_group bound;
-	enum iam_err e = store_directory_group_get(w, ap->arena, g->gid, &bound);
+	enum iam_err e = check_group(ap, w, g->gid, g->subject);
 
-	if (e == IAM_OK && !str_eq(bound.subject, g->subject))
-		e = IAM_NO_GROUP;
 	if (e == IAM_OK)
 		e = store_group_delete(w, g->gid);
 	ap->did.groups_deleted += e == IAM_OK;
@@ -252,8 +322,13 @@ static enum iam_err add_link(struct applying *ap, struct db *w, const struct syn
 
 	if (gid.ptr == NULL || member.ptr == NULL)
 		return IAM_NO_USER; /* was skipped before */
-	e = sub ? store_directory_subgroup_add(w, gid, member)
-		: store_directory_member_add(w, gid, member);
+	e = check_group(ap, w, gid, ap->p->groups[op->a].subject);
+	if (e == IAM_OK)
+		e = sub ? check_group(ap, w, member, ap->p->groups[op->b].subject)
+			: check_user(ap, w, member, ap->p->people[op->b].subject);
+	if (e == IAM_OK)
+		e = sub ? store_directory_subgroup_add(w, gid, member)
+			: store_directory_member_add(w, gid, member);
 	ap->did.members_added += e == IAM_OK;
 	return e;
 }
@@ -261,11 +336,17 @@ static enum iam_err add_link(struct applying *ap, struct db *w, const struct syn
 static enum iam_err remove_link(struct applying *ap, struct db *w,
 	const struct sync_op *op)
 {
+	bool sub = op->kind == SYNC_OP_SUBGROUP_REMOVE;
 	struct str gid = ap->s->groups[op->a].gid;
-	enum iam_err e = op->kind == SYNC_OP_SUBGROUP_REMOVE
-		? store_directory_subgroup_remove(w, gid, ap->s->groups[op->b].gid)
-		: store_directory_member_remove(w, gid, ap->s->users[op->b].uid);
+	struct str member = sub ? ap->s->groups[op->b].gid : ap->s->users[op->b].uid;
+	enum iam_err e = check_group(ap, w, gid, ap->s->groups[op->a].subject);
 
+	if (e == IAM_OK)
+		e = sub ? check_group(ap, w, member, ap->s->groups[op->b].subject)
+			: check_user(ap, w, member, ap->s->users[op->b].subject);
+	if (e == IAM_OK)
+		e = sub ? store_directory_subgroup_remove(w, gid, member)
+			: store_directory_member_remove(w, gid, member);
 	ap->did.members_removed += e == IAM_OK;
 	return e;
 }
@@ -303,6 +384,19 @@ static enum iam_err apply_op(struct applying *ap, struct db *w, const struct syn
 	return IAM_INTERNAL;
 }
 
+/* The cookie stays: by it the run's end tells whether the configuration was replaced meanwhile. */
+static enum iam_err unset_kind(struct applying *ap, struct db *w)
+{
+	struct str id = ap->r->dir->settings->id;
+	struct directory_sync stored;
+	enum iam_err e = store_directory_sync_get(w, ap->arena, id, &stored);
+
+	if (e != IAM_OK || stored.kind.len == 0)
+		return e;
+	stored.kind = STR("");
+	return store_directory_sync_put(w, id, &stored);
+}
+
 /* Did somebody else's change, or a name that is not free, make the operation void? */
 static bool is_void(enum iam_err e)
 {
@@ -315,10 +409,10 @@ static enum iam_err transaction(struct db *w, void *arg)
 {
 	struct applying *ap = arg;
 	enum superuser_rank before = SUPERUSER_NONE, after = SUPERUSER_NONE;
-	enum iam_err e = IAM_OK;
+	enum iam_err e = ap->begun ? IAM_OK : unset_kind(ap, w);
 
 	memset(&ap->did, 0, sizeof ap->did);
-	if (ap->takes)
+	if (e == IAM_OK && ap->takes)
 		e = store_superuser_rank(w, &before);
 	for (size_t i = 0; e == IAM_OK && i < ap->n; i++) {
 		e = apply_op(ap, w, &ap->ops[i]);
@@ -356,9 +450,11 @@ static enum iam_err write_once(struct applying *ap, const struct sync_op *ops, s
 			break;
 		pause_ms(PAUSE_MS);
 	}
-	if (e == IAM_OK)
-		sync_watch_add(ap->r, &ap->did);
-	return e;
+	if (e != IAM_OK)
+		return e;
+	ap->begun = true;
+	sync_watch_add(ap->r, &ap->did);
+	return IAM_OK;
 }
 
 /* One at a time: the one that would take the last superuser away is left out. */

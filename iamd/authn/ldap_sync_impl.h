@@ -75,6 +75,11 @@ MUST_CHECK enum iam_err sync_picture_fill(struct sync_picture *p, const struct s
 /* LIMIT: operations of one transaction; nobody's login waits longer than for these. */
 #define SYNC_BATCH_OPS 300
 
+/*
+ * With the first change the stored kind becomes "", until the run's end is written down: a run that ends
+ * in between, in whatever way, has taken from people what it was about to give them another way, and
+ * only a full one sees that.
+ */
 MUST_CHECK enum iam_err sync_apply(struct sync_run *r, const struct sync_plan *plan,
 	const struct sync_picture *p, const struct sync_stored *s);
 

@@ -223,6 +223,8 @@ static enum iam_err carry_out(struct work *wk)
 	}
 	sync_watch_state(r, SYNC_APPLYING);
 	sync_watch_add(r, &skipped);
+	if (!sync_plan_is_empty(&wk->plan))
+		wk->last.kind = STR("");
 	return sync_apply(r, &wk->plan, &wk->picture, &wk->stored);
 }
 
@@ -284,7 +286,10 @@ static enum iam_err write_down(struct db *w, void *arg)
 	return store_directory_sync_put(w, r->dir->settings->id, &wk->last);
 }
 
-/* The next run begins where this one did, if all of it was carried out. */
+/*
+ * The next run begins where this one did, if all of it was carried out. If a part was, the kind is "" by
+ * now (carry_out(), and in the store sync_apply()): the next one is full.
+ */
 static void move_mark(struct work *wk)
 {
 	const struct sync_run *r = wk->r;

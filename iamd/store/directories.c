@@ -280,7 +280,7 @@ static enum iam_err put_group(struct db *w, const struct directory_group *row)
 	db_bind_str(st, store_or_empty(row->dn));
 	db_bind_i64(st, row->missing_since_ms);
 	db_bind_bool(st, row->partial);
-	return db_run(st);
+	return db_run_touching(st, IAM_GROUP_EXISTS); /* bound to another entry */
 }
 
 enum iam_err store_directory_group_put(struct db *w, const struct directory_group *row)

@@ -71,7 +71,10 @@ MUST_CHECK enum iam_err store_directory_group_find(struct db *db, struct arena *
 	struct str subject, struct directory_group *ret);
 MUST_CHECK enum iam_err store_directory_group_get(struct db *db, struct arena *a, struct str gid,
 	struct directory_group *ret);
-/* Binds an existing group, or changes its binding. Errors: IAM_NO_GROUP; IAM_CONFLICT (the entry is another group). */
+/*
+ * Binds an existing group; bound to this very entry already, changes everything but the key. Errors:
+ * IAM_NO_GROUP; IAM_CONFLICT (the entry is another group); IAM_GROUP_EXISTS (the group is another entry).
+ */
 MUST_CHECK enum iam_err store_directory_group_put(struct db *w, const struct directory_group *row);
 typedef bool directory_group_fn(const struct directory_group *row, void *ctx);
 MUST_CHECK enum iam_err store_directory_groups(struct db *db, struct str directory, struct str after,

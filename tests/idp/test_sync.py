@@ -202,6 +202,79 @@ def test_what_was_made_by_hand_is_never_touched(corp, admin):
     assert {"user000015", "user000004"} <= members(admin, "group0000")
 
 
+def test_an_account_made_in_advance_waits_for_its_login_or_an_import(corp, new_daemon):
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    admin.expect(201, "PUT", "/users/user000004", {"provider_type": "ldap", "description": "expected"})
+    configure(admin, corp)
+    report = sync(admin)
+    assert report["error"] == "" and report["skipped"] > 0
+    assert user(admin, "user000004")["description"] == "expected"
+    assert "user000004" not in members(admin, "group0000")
+    assert daemon.sql("SELECT 1 FROM directory_users WHERE uid = 'user000004'") == []
+    lines = [line for line in daemon.log().splitlines() if "ldap.sync_skipped" in line]
+    assert len(lines) == 1 and "user000004" in lines[0]
+    assert not changes(sync(admin, full=True))
+    admin.expect(204, "DELETE", "/groups/group0000")
+    admin.expect(201, "POST", "/ldap/directories/corp/importgroup", {"groupname": "group0000"})
+    assert "user000004" in members(admin, "group0000")
+    assert len(daemon.sql("SELECT 1 FROM directory_users WHERE uid = 'user000004'")) == 1
+    change(corp, corp.users["user000004"], "cn", "Known By Now")
+    assert sync(admin)["error"] == "" and user(admin, "user000004")["description"] == "Known By Now"
+
+
+def test_what_is_replaced_while_a_run_reads_is_not_the_directorys(corp, new_daemon, proxy):
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    relay = proxy(corp)
+    replaced, kept = person(corp, "replaced"), person(corp, "kept")
+    configure(admin, corp, host=relay.host, port=relay.port)
+    assert sync(admin)["error"] == ""
+    for gid in ("group0000", "group0001"):
+        change(corp, corp.groups[gid], "description", "new words")
+    with corp.admin() as c:
+        for gid in ("group0000", "group0001"):
+            c.modify(corp.groups[gid], {"member": [(ldap3.MODIFY_ADD, [replaced, kept])]})
+    relay.latency(1)
+    admin.expect(202, "POST", "/ldap/directories/corp/sync", {"full": True})
+    iamd.wait_until(lambda: admin.get("/ldap/directories/corp/sync").json()["state"] == "reading", what="reading")
+    time.sleep(0.3)  # what is stored has been read; an answer takes a second
+    admin.expect(204, "DELETE", "/groups/group0000")
+    admin.expect(201, "PUT", "/groups/group0000", {"description": "local"})
+    admin.expect(204, "DELETE", "/users/replaced")
+    admin.expect(201, "PUT", "/users/replaced", {"description": "local", "password": "correct horse battery"})
+    assert admin.get("/ldap/directories/corp/sync").json()["state"] == "reading"
+    report = ended(admin)
+    assert report["error"] == "" and report["full"] and report["skipped"] > 0
+    assert members(admin, "group0000") == set()
+    assert admin.get("/groups/group0000").json()["description"] == "local"
+    assert daemon.sql("SELECT 1 FROM directory_groups WHERE gid = 'group0000'") == []
+    assert "kept" in members(admin, "group0001")
+    assert "replaced" not in members(admin, "group0001")
+    assert admin.get("/groups/group0001").json()["description"] == "new words"
+
+
+@pytest.mark.parametrize("fails", ["INSERT ON directory_members",
+                                   "UPDATE ON directory_sync WHEN new.report <> old.report"], ids=["half-way", "at-its-end"])
+def test_after_a_run_that_ended_half_way_the_next_is_full(corp, new_daemon, fails):
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    configure(admin, corp)
+    assert sync(admin)["full"] and not sync(admin)["full"]
+    dn = person(corp, "newcomer")
+    with corp.admin() as c:
+        c.modify(corp.groups["group0000"], {"member": [(ldap3.MODIFY_ADD, [dn])]})
+    daemon.sql(f"CREATE TRIGGER no_rows BEFORE {fails} BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    report = sync(admin)
+    assert not report["full"] and report["users_added"] == 1
+    assert bool(report["error"]) == ("newcomer" not in members(admin, "group0000"))
+    daemon.sql("DROP TRIGGER no_rows")
+    report = sync(admin)
+    assert report["full"] and report["error"] == ""
+    assert "newcomer" in members(admin, "group0000")
+    assert not sync(admin)["full"]
+
+
 def test_too_many_that_would_vanish_stop_the_run(synced):
     corp, admin = synced
     before = uids(admin)

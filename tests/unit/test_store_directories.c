@@ -268,18 +268,26 @@ static void a_group_is_one_entry_and_an_entry_one_group(void **state)
 	assert_ok(group_add(&f, "b"));
 	assert_ok(bind_group(&f, "b", "1", true));
 	assert_ok(bind_group(&f, "a", "2", true));
-	assert_ok(bind_group(&f, "a", "3", false));
+	assert_ok(bind_group(&f, "a", "2", false));
+	assert_err(bind_group(&f, "a", "3", false), IAM_GROUP_EXISTS);
+	assert_err(store_directory_group_put(f.w,
+			   &(struct directory_group){.gid = STR("a"),
+				   .directory = STR("e"),
+				   .subject = STR("2")}),
+		IAM_GROUP_EXISTS);
 	assert_err(bind_group(&f, "a", "1", false), IAM_CONFLICT);
 	assert_err(bind_group(&f, "c", "4", false), IAM_NO_GROUP);
 	tx_commit(&f);
-	assert_ok(store_directory_group_find(f.w, f.arena, STR("d"), STR("3"), &g));
+	assert_ok(store_directory_group_find(f.w, f.arena, STR("d"), STR("2"), &g));
 	assert_str(g.gid, "a");
 	assert_str(g.dn, "cn=g");
 	assert_false(g.partial);
 	assert_ok(store_directory_group_get(f.w, f.arena, STR("b"), &g));
 	assert_str(g.subject, "1");
 	assert_true(g.partial);
-	assert_err(store_directory_group_find(f.w, f.arena, STR("d"), STR("2"), &g),
+	assert_err(store_directory_group_find(f.w, f.arena, STR("d"), STR("3"), &g),
+		IAM_NO_GROUP);
+	assert_err(store_directory_group_find(f.w, f.arena, STR("e"), STR("2"), &g),
 		IAM_NO_GROUP);
 	assert_ok(store_directory_groups(f.w, STR("d"), STR_NONE, 9, group_row, &p));
 	assert_string_equal(p.text, "a b ");
