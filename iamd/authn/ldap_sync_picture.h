@@ -57,6 +57,7 @@ struct sync_picture {
 	uint32_t *links;
 	size_t n_nodes, n_people, n_groups, n_links;
 	size_t cap_nodes, cap_people, cap_groups, cap_links;
+	bool no_groups; /* groups were not looked for: that one is missing says nothing */
 };
 
 MUST_CHECK enum iam_err sync_picture_init(struct sync_picture *p);
@@ -97,6 +98,7 @@ struct sync_stored_group {
 	struct str gid, subject, dn, description;
 	int64_t missing_since_ms;
 	bool partial;
+	bool is_protected; /* holds administrative rights, itself or by being nested */
 	uint32_t first_link[SYNC_MEMBER_KINDS], n_links[SYNC_MEMBER_KINDS];
 };
 
@@ -118,6 +120,7 @@ struct sync_stored {
 	struct sync_stored_links links[SYNC_MEMBER_KINDS];
 	size_t n_users, n_groups;
 	size_t cap_users, cap_groups;
+	bool any_protected;
 };
 
 MUST_CHECK enum iam_err sync_stored_init(struct sync_stored *s);

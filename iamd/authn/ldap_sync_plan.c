@@ -15,8 +15,9 @@
 #include "iam/rid.h"
 #include "libacl/base/str.h"
 
-/* Fewer than this many never stop a run. */
+/* Fewer users or groups, fewer memberships than this never stop a run. */
 #define VANISHED_MIN 5
+#define LINKS_MIN    20
 
 struct planner {
 	const struct sync_picture *p;
@@ -33,6 +34,9 @@ struct planner {
 	uint32_t *people, *subs, *stack; /* the wanted ones; groups to walk */
 	size_t n_people, n_subs, n_stack;
 	uint64_t walked;
+	/* of the safety stop */
+	uint64_t links_lost, disabled;
+	bool nests; /* the group at hand gets another group */
 };
 
 /* ---- operations ---- */
@@ -116,6 +120,8 @@ static enum iam_err plan_stored_user(struct planner *pl, uint32_t index)
 		return IAM_OK;
 	if ((flags & SYNC_F_BACK) != 0)
 		pl->plan->back++;
+	if ((flags & SYNC_F_DISABLE) != 0)
+		pl->disabled++;
 	return add_op(pl, SYNC_PHASE_TAKE,
 		(struct sync_op){.kind = SYNC_OP_USER_UPDATE,
 			.flags = (uint8_t)flags,
@@ -185,7 +191,7 @@ static enum iam_err plan_absent_group(struct planner *pl, uint32_t index)
 	int64_t since = pl->s->groups[index].missing_since_ms;
 	enum iam_err e;
 
-	if (!pl->rules->complete)
+	if (!pl->rules->complete || pl->p->no_groups)
 		return IAM_OK;
 	if (grace_is_over(pl->rules, since))
 		return add(pl, SYNC_PHASE_TAKE, SYNC_OP_GROUP_DELETE, index, 0);
@@ -193,6 +199,20 @@ static enum iam_err plan_absent_group(struct planner *pl, uint32_t index)
 	if (e != IAM_OK || since != 0)
 		return e;
 	return add(pl, SYNC_PHASE_TAKE, SYNC_OP_GROUP_VANISH, index, 0);
+}
+
+/* A group has changed: if its people are in one of ours without it, these have to be found anew. */
+static void note_changed(struct planner *pl, uint32_t group, bool unless_known)
+{
+	const struct sync_known *k = pl->rules->known;
+
+	if (pl->rules->complete || !pl->rules->nested)
+		return;
+	if (k == NULL || k->hashes == NULL)
+		pl->plan->needs_whole |= unless_known;
+	else
+		pl->plan->needs_whole |=
+			sync_known_has(k, sync_group_key(&pl->p->groups[group]));
 }
 
 static enum iam_err plan_stored_group(struct planner *pl, uint32_t index)
@@ -209,6 +229,7 @@ static enum iam_err plan_stored_group(struct planner *pl, uint32_t index)
 	g = &pl->p->groups[group];
 	if (g->as_stored)
 		return IAM_OK;
+	note_changed(pl, group, pl->s->any_protected);
 	if (s->missing_since_ms != 0)
 		flags |= SYNC_F_BACK;
 	if (!str_eq(g->dn, s->dn) || s->partial)
@@ -230,12 +251,7 @@ static enum iam_err plan_new_group(struct planner *pl, uint32_t group)
 	uint64_t hash = map_hash(&pl->gids_added.seed, name);
 
 	if (!pl->rules->all || !iam_gid_valid(name)) {
-		/* If it stands in one of ours, its people would have to be found anew. */
-		if (!pl->rules->complete && pl->rules->nested)
-			pl->plan->needs_whole |= pl->rules->known == NULL ||
-				pl->rules->known->hashes == NULL ||
-				sync_known_has(pl->rules->known,
-					sync_group_key(&pl->p->groups[group]));
+		note_changed(pl, group, true);
 		pl->plan->skipped += pl->rules->all;
 		return IAM_OK;
 	}
@@ -283,14 +299,24 @@ static enum iam_err want_person(struct planner *pl, uint32_t person)
 	return e;
 }
 
+/* A new group holds nothing yet. */
+static bool is_protected(const struct planner *pl, uint32_t group)
+{
+	uint32_t stored = pl->plan->group_stored[group];
+
+	return stored != SYNC_NONE && pl->s->groups[stored].is_protected;
+}
+
 static void want_group(struct planner *pl, uint32_t group, uint32_t self)
 {
 	if (!pl->rules->nested || group == self)
 		return;
-	if (!group_is_ours(pl, group)) {
+	if (!group_is_ours(pl, group) || is_protected(pl, self)) {
 		if (pl->plan->group_walked[group] == pl->stamp)
 			return;
 		pl->plan->group_walked[group] = pl->stamp;
+		/* Its members were not read. */
+		pl->plan->needs_whole |= pl->p->groups[group].as_stored;
 		pl->stack[pl->n_stack++] = group;
 	} else if (pl->group_wanted[group] != pl->stamp) {
 		pl->group_wanted[group] = pl->stamp;
@@ -328,6 +354,18 @@ static enum iam_err collect(struct planner *pl, uint32_t self)
 	return e;
 }
 
+/*
+ * Is a link that goes a loss? Not where its end has vanished, which is counted as such, nor where the
+ * people are kept otherwise: members once their group is nested, a group whose people are members now.
+ */
+static bool is_loss(const struct planner *pl, enum sync_member kind, uint32_t index)
+{
+	if (index == SYNC_NONE)
+		return false;
+	return kind == SYNC_MEMBER_USER ? !pl->nests
+					: pl->plan->group_walked[index] != pl->stamp;
+}
+
 /* Members that are there: wanted ones are noted, others of ours go. */
 static enum iam_err compare_links(struct planner *pl, uint32_t stored,
 	enum sync_member kind)
@@ -346,10 +384,12 @@ static enum iam_err compare_links(struct planner *pl, uint32_t stored,
 
 		if (index != SYNC_NONE && wanted[index] == pl->stamp)
 			has[index] = pl->stamp;
-		else if (l->ours)
+		else if (l->ours) {
+			pl->links_lost += is_loss(pl, kind, index);
 			e = add(pl, SYNC_PHASE_TAKE,
 				users ? SYNC_OP_MEMBER_REMOVE : SYNC_OP_SUBGROUP_REMOVE,
 				stored, l->index);
+		}
 	}
 	return e;
 }
@@ -361,9 +401,13 @@ static enum iam_err plan_members(struct planner *pl, uint32_t group)
 
 	pl->stamp++;
 	e = collect(pl, group);
-	for (unsigned k = 0; e == IAM_OK && stored != SYNC_NONE && k < SYNC_MEMBER_KINDS;
-		k++)
-		e = compare_links(pl, stored, (enum sync_member)k);
+	if (e == IAM_OK && stored != SYNC_NONE)
+		e = compare_links(pl, stored, SYNC_MEMBER_GROUP);
+	pl->nests = false;
+	for (size_t i = 0; e == IAM_OK && i < pl->n_subs; i++)
+		pl->nests |= pl->group_has[pl->subs[i]] != pl->stamp;
+	if (e == IAM_OK && stored != SYNC_NONE)
+		e = compare_links(pl, stored, SYNC_MEMBER_USER);
 	for (size_t i = 0; e == IAM_OK && i < pl->n_subs; i++)
 		if (pl->group_has[pl->subs[i]] != pl->stamp)
 			e = add(pl, SYNC_PHASE_LINKS, SYNC_OP_SUBGROUP_ADD, group,
@@ -389,45 +433,90 @@ static enum iam_err plan_links(struct planner *pl)
 
 /* ---- the safety stop ---- */
 
-static bool is_too_many(const struct planner *pl, uint64_t gone, uint64_t there)
+struct loss {
+	const char *what;
+	uint64_t gone, there, least;
+};
+
+static bool is_too_many(const struct planner *pl, const struct loss *l)
 {
-	return gone >= VANISHED_MIN &&
-		gone * 100 > there * (uint64_t)pl->rules->max_vanished_percent;
+	return l->gone >= l->least &&
+		l->gone * 100 > l->there * (uint64_t)pl->rules->max_vanished_percent;
 }
 
-static void drop_all(struct sync_plan *plan)
+static void count_users(const struct planner *pl, struct loss *vanish,
+	struct loss *disable)
 {
+	disable->gone = pl->disabled;
+	for (size_t i = 0; i < pl->s->n_users; i++) {
+		const struct sync_stored_user *u = &pl->s->users[i];
+
+		if (u->missing_since_ms != 0)
+			continue;
+		vanish->there++;
+		vanish->gone += pl->user_person[i] == SYNC_NONE;
+		disable->there += u->enabled;
+	}
+}
+
+static void count_groups(const struct planner *pl, struct loss *vanish)
+{
+	for (size_t i = 0; i < pl->s->n_groups; i++) {
+		if (pl->s->groups[i].missing_since_ms != 0)
+			continue;
+		vanish->there++;
+		vanish->gone += pl->stored_group[i] == SYNC_NONE && !pl->p->no_groups;
+	}
+}
+
+static void count_links(const struct planner *pl, struct loss *remove)
+{
+	remove->gone = pl->links_lost;
+	for (unsigned k = 0; k < SYNC_MEMBER_KINDS; k++)
+		for (size_t i = 0; i < pl->s->links[k].n; i++)
+			remove->there += pl->s->links[k].rows[i].ours;
+}
+
+static void stop(struct planner *pl, const struct loss *losses, size_t n)
+{
+	struct sync_plan *plan = pl->plan;
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int len = !is_too_many(pl, &losses[i])
+			? 0
+			: snprintf(plan->why + at, sizeof plan->why - at,
+				  "%llu of %llu %s; ", (unsigned long long)losses[i].gone,
+				  (unsigned long long)losses[i].there, losses[i].what);
+
+		if (len > 0 && (size_t)len < sizeof plan->why - at)
+			at += (size_t)len;
+	}
+	(void)snprintf(plan->why + at, sizeof plan->why - at,
+		"sync-max-vanished is %d percent", (int)pl->rules->max_vanished_percent);
+	plan->stopped = true;
 	for (unsigned i = 0; i < SYNC_PHASES; i++)
 		plan->phases[i].n = 0;
 }
 
 static void stop_if_too_many(struct planner *pl)
 {
-	struct sync_plan *plan = pl->plan;
-	uint64_t users = 0, groups = 0, users_gone = 0, groups_gone = 0;
+	struct loss losses[] = {
+		{"users would vanish", 0, 0, VANISHED_MIN},
+		{"users would be disabled", 0, 0, VANISHED_MIN},
+		{"groups would vanish", 0, 0, VANISHED_MIN},
+		{"memberships would be removed", 0, 0, LINKS_MIN},
+	};
+	const size_t n = sizeof losses / sizeof losses[0];
 
-	for (size_t i = 0; i < pl->s->n_users; i++) {
-		bool was_there = pl->s->users[i].missing_since_ms == 0;
-
-		users += was_there;
-		users_gone += was_there && pl->user_person[i] == SYNC_NONE;
-	}
-	for (size_t i = 0; i < pl->s->n_groups; i++) {
-		bool was_there = pl->s->groups[i].missing_since_ms == 0;
-
-		groups += was_there;
-		groups_gone += was_there && pl->stored_group[i] == SYNC_NONE;
-	}
-	if (!is_too_many(pl, users_gone, users) && !is_too_many(pl, groups_gone, groups))
-		return;
-	plan->stopped = true;
-	(void)snprintf(plan->why, sizeof plan->why,
-		"%llu of %llu users and %llu of %llu groups would vanish; "
-		"sync-max-vanished is %lld percent",
-		(unsigned long long)users_gone, (unsigned long long)users,
-		(unsigned long long)groups_gone, (unsigned long long)groups,
-		(long long)pl->rules->max_vanished_percent);
-	drop_all(plan);
+	count_users(pl, &losses[0], &losses[1]);
+	count_groups(pl, &losses[2]);
+	count_links(pl, &losses[3]);
+	for (size_t i = 0; i < n; i++)
+		if (is_too_many(pl, &losses[i])) {
+			stop(pl, losses, n);
+			return;
+		}
 }
 
 /* ---- all of it ---- */
@@ -501,7 +590,7 @@ enum iam_err sync_plan_make(const struct sync_picture *p, const struct sync_stor
 		e = plan_groups(&pl);
 	if (e == IAM_OK)
 		e = plan_links(&pl);
-	if (e == IAM_OK && rules->complete)
+	if (e == IAM_OK)
 		stop_if_too_many(&pl);
 	planner_done(&pl);
 	if (e != IAM_OK) {

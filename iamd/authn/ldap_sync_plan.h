@@ -4,7 +4,9 @@
  * Pure. The rules: an account belongs to an entry's lasting id, so a rename changes nothing but texts;
  * what is not there any more is disabled first and deleted after a grace period; a membership that
  * somebody made by hand is never taken away; a group in a group becomes a nested group where it is
- * ours too, else its people become members. People are added where the directory is taken whole
+ * ours too, else its people become members. Below a group with administrative rights nothing is nested:
+ * what somebody put into the inner group by hand would gain them; its people of the directory become
+ * members there. People are added where the directory is taken whole
  * (`all`), or as members of a group that is ours.
  */
 #ifndef AUTHN_LDAP_SYNC_PLAN_H
@@ -14,7 +16,7 @@
 
 /*
  * What the last comparison with everything could not make use of, so that a later one of changes need
- * not wonder: member values that name no entry, and groups that are not ours but stand in one of ours.
+ * not wonder: member values that name no entry, and groups that stand in one of ours but not nested.
  * Kept in memory only; without it such a thing makes a comparison of changes ask for everything.
  */
 struct sync_known {
@@ -78,13 +80,13 @@ struct sync_plan {
 	struct sync_ops phases[SYNC_PHASES];
 	uint32_t *person_user;  /* person -> stored user; SYNC_NONE: none */
 	uint32_t *group_stored; /* group -> stored group */
-	uint32_t *group_walked; /* group -> not 0: not ours, but its people are in one of ours */
+	uint32_t *group_walked; /* group -> not 0: not nested, but its people are in one of ours */
 	uint64_t counts[SYNC_OP_KINDS];
 	uint64_t back;       /* users that had vanished */
 	uint64_t skipped;    /* names that break our rules, or are not free */
 	uint64_t unresolved; /* members that are no entry of the picture */
-	bool stopped;        /* more would vanish than is allowed; there are no operations then */
-	char why[200];       /* why it was stopped */
+	bool stopped;        /* more would be lost than is allowed; there are no operations then */
+	char why[256];       /* why it was stopped */
 	bool needs_whole;    /* not complete, and what changed cannot be judged without the rest */
 };
 

@@ -436,7 +436,8 @@ static enum iam_err read_groups(struct reader *rd, struct str changed)
 {
 	enum iam_err e;
 
-	if (rd->s->groups.base.ptr == NULL)
+	rd->p->no_groups = rd->s->groups.base.ptr == NULL;
+	if (rd->p->no_groups)
 		return IAM_OK;
 	e = searched(rd,
 		ldap_groups_each(rd->c, rd->s, &rd->kind, changed, rd->until_ms,
@@ -561,11 +562,12 @@ static bool ids_of(struct reader *rd)
 static bool ids_same(const struct reader *rd)
 {
 	const struct sync_stored *s = rd->stored;
+	size_t groups = rd->s->groups.base.ptr == NULL ? 0 : s->n_groups;
 
 	for (size_t i = 0; i < s->n_users; i++)
 		if (!rd->seen[i] && s->users[i].missing_since_ms == 0)
 			return false;
-	for (size_t i = 0; i < s->n_groups; i++)
+	for (size_t i = 0; i < groups; i++)
 		if (!rd->seen[s->n_users + i] && s->groups[i].missing_since_ms == 0)
 			return false;
 	return !rd->returned;

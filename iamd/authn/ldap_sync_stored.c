@@ -114,6 +114,24 @@ static enum iam_err read_groups(const struct sync_io *io, struct reading *rd)
 	return e;
 }
 
+/* A group that is not among those read was made since, and holds nothing yet that was there then. */
+static bool protected_row(struct str gid, void *ctx)
+{
+	struct reading *rd = ctx;
+	uint32_t group = sync_stored_group_of(rd->s, gid);
+
+	if (group != SYNC_NONE)
+		rd->s->groups[group].is_protected = rd->s->any_protected = true;
+	return true;
+}
+
+static enum iam_err read_protected(struct db *db, void *arg)
+{
+	struct reading *rd = arg;
+
+	return store_directory_groups_protected(db, rd->directory, protected_row, rd);
+}
+
 /* ---- members ---- */
 
 static bool link_row(const struct directory_link *row, void *ctx)
@@ -166,5 +184,7 @@ enum iam_err sync_stored_read(const struct sync_io *io, struct str directory,
 		e = read_links(io, &rd, false);
 	if (e == IAM_OK)
 		e = read_links(io, &rd, true);
+	if (e == IAM_OK)
+		e = io->read(io->ctx, read_protected, &rd);
 	return e;
 }

@@ -310,6 +310,18 @@ enum iam_err store_directory_groups(struct db *db, struct str directory, struct 
 	return db_result(st, IAM_OK);
 }
 
+enum iam_err store_directory_groups_protected(struct db *db, struct str directory,
+	bool (*row)(struct str gid, void *ctx), void *ctx)
+{
+	DB_STMT_AUTO struct db_stmt *st = db_use(db, STMT_DIRECTORY_GROUP_PROTECTED);
+
+	db_bind_str(st, directory);
+	while (db_step(st) == DB_ROW)
+		if (!row(db_col_str(st, 0), ctx))
+			return IAM_OK;
+	return db_result(st, IAM_OK);
+}
+
 /* ---- memberships and nesting that a directory gave ---- */
 
 /* Is the pair marked as the directory's? Else IAM_NOT_IN_GROUP. */

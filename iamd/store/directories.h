@@ -79,6 +79,9 @@ MUST_CHECK enum iam_err store_directory_group_put(struct db *w, const struct dir
 typedef bool directory_group_fn(const struct directory_group *row, void *ctx);
 MUST_CHECK enum iam_err store_directory_groups(struct db *db, struct str directory, struct str after,
 	int64_t limit, directory_group_fn *row, void *ctx); /* in byte order of gid */
+/* Those of them that hold a grant on a protected rid, themselves or by being nested; in no order. */
+MUST_CHECK enum iam_err store_directory_groups_protected(struct db *db, struct str directory,
+	bool (*row)(struct str gid, void *ctx), void *ctx);
 
 /*
  * Memberships that came from a directory: a member that somebody put in by hand is not taken out by

@@ -49,6 +49,10 @@ def members(admin, gid):
     return {m["user"]["uid"] for m in admin.get(f"/groups/{gid}/users").json()["array"]}
 
 
+def subgroups(admin, gid):
+    return {m["group"]["gid"] for m in admin.get(f"/groups/{gid}/groups").json()["array"]}
+
+
 def user(admin, uid):
     return next(u for u in admin.get(f"/users?fields=all&q={uid}").json()["array"] if u["uid"] == uid)
 
@@ -291,6 +295,101 @@ def test_too_many_that_would_vanish_stop_the_run(synced):
     configure(admin, corp)
     assert sync(admin)["users_back"] > 5
     assert user(admin, "user000015")["enabled"]
+
+
+def empty_groups(directory, *names):
+    """Whoever reads them sees one member each."""
+    for name in names:
+        change(directory, directory.groups[name], "member", directory.users["user000000"])
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_too_many_memberships_that_would_go_stop_the_run(synced, full):
+    corp, admin = synced
+    configure(admin, corp, sync_max_vanished=5)
+    sync(admin)
+    before = members(admin, "everyone"), members(admin, "group0000")
+    empty_groups(corp, "everyone", "group0000")
+    report = sync(admin, full=full)
+    assert report["full"] == full and report["stopped"], report
+    assert "memberships would be removed" in report["error"] and report["members_removed"] >= 20
+    assert (members(admin, "everyone"), members(admin, "group0000")) == before
+    assert sync(admin)["stopped"]  # as long as it is so
+    configure(admin, corp, sync_max_vanished=100)
+    assert not sync(admin)["stopped"]
+    assert members(admin, "everyone") == {"user000000"}
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_too_many_that_would_be_disabled_stop_the_run(synced, full):
+    corp, admin = synced
+    configure(admin, corp, sync_max_vanished=5)
+    sync(admin)
+    for i in range(6):
+        change(corp, corp.users[f"user{i:06d}"], "pwdAccountLockedTime", "000001010000Z")
+    report = sync(admin, full=full)
+    assert report["full"] == full and report["stopped"], report
+    assert "users would be disabled" in report["error"]
+    assert all(user(admin, f"user{i:06d}")["enabled"] for i in range(6))
+    configure(admin, corp, sync_max_vanished=100)
+    assert not sync(admin)["stopped"]
+    assert not any(user(admin, f"user{i:06d}")["enabled"] for i in range(6))
+
+
+def test_without_a_group_rule_groups_stay_as_they_are(synced):
+    corp, admin = synced
+    before = gids(admin), members(admin, "group0000")
+    configure(admin, corp, group_search=None, sync_max_vanished=100, grace_period=0)
+    for full in (True, False):
+        report = sync(admin, full=full)
+        assert report["error"] == "" and not changes(report), report
+    assert (gids(admin), members(admin, "group0000")) == before
+    configure(admin, corp)
+    assert not changes(sync(admin))
+
+
+def delegate(daemon, admin):
+    """Somebody local who makes groups and says who is in them."""
+    admin.expect(201, "PUT", "/users/helper", {"description": "x", "password": "correct horse battery"})
+    admin.expect(201, "PUT", "/acls/iam:groups", {"description": "groups"})
+    admin.expect(204, "PUT", "/acls/iam:groups/users/helper/create")
+    admin.expect(204, "PUT", "/acls/iam:groups/users/helper/update")
+    return daemon.client(daemon.login("helper", "correct horse battery"))
+
+
+def test_nobody_gains_by_a_group_within_a_protected_one(corp, new_daemon):
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    configure(admin, corp, sync_scope="imported")
+    admin.expect(201, "POST", "/ldap/directories/corp/importgroup", {"groupname": "deep-01"})
+    admin.expect(204, "PUT", "/groups/superusers/groups/deep-01")
+    helper = delegate(daemon, admin)
+    helper.expect(201, "POST", "/ldap/directories/corp/importgroup", {"groupname": "deep-00"})
+    helper.expect(204, "PUT", "/groups/deep-00/users/helper")
+    there = {"user000001", "multi", "nomail"}
+    for _ in range(2):
+        assert sync(admin, full=True)["error"] == ""
+        assert subgroups(admin, "deep-01") == set() and members(admin, "deep-01") == there
+        assert members(admin, "deep-00") == {"multi", "nomail", "helper"}
+        assert helper.put("/users/gained", {"password": "correct horse battery"}).status == 403
+    with corp.admin() as c:  # who comes into the inner one comes into the outer one too
+        c.modify(corp.groups["deep-00"], {"member": [(ldap3.MODIFY_ADD, [corp.users["user000007"]])]})
+    assert sync(admin)["error"] == ""
+    assert members(admin, "deep-01") == there | {"user000007"}
+
+
+def test_a_group_that_is_granted_rights_keeps_people_and_no_groups(corp, admin):
+    configure(admin, corp, sync_scope="imported")
+    for gid in ("deep-01", "deep-00"):
+        admin.expect(201, "POST", "/ldap/directories/corp/importgroup", {"groupname": gid})
+    sync(admin, full=True)
+    assert (subgroups(admin, "deep-01"), members(admin, "deep-01")) == ({"deep-00"}, {"user000001"})
+    admin.expect(201, "PUT", "/acls/iam:users", {"description": "x"})
+    admin.expect(204, "PUT", "/acls/iam:users/groups/deep-01/read")
+    sync(admin, full=True)
+    assert subgroups(admin, "deep-01") == set()
+    assert members(admin, "deep-01") == {"user000001", "multi", "nomail"}
+    assert not changes(sync(admin, full=True))
 
 
 def test_an_entry_that_is_locked_there_is_disabled_here_until_it_is_not(synced):

@@ -42,6 +42,7 @@ struct account {
 struct accounts {
 	struct account users[PEOPLE];
 	struct account groups[GROUPS];
+	bool is_protected[GROUPS];
 	enum origin member[GROUPS][PEOPLE], sub[GROUPS][GROUPS];
 };
 
@@ -86,6 +87,8 @@ static void make_accounts(struct accounts *s, uint64_t *rnd)
 		s->users[i] = make_account(rnd);
 	for (int g = 0; g < GROUPS; g++)
 		s->groups[g] = make_account(rnd);
+	for (int g = 0; g < GROUPS; g++)
+		s->is_protected[g] = s->groups[g].exists && flip(rnd, 3);
 	for (int g = 0; g < GROUPS; g++) {
 		for (int i = 0; i < PEOPLE; i++)
 			if (s->groups[g].exists && s->users[i].exists)
@@ -117,7 +120,7 @@ static void gather(struct naive_sync *n, int self, int g)
 	for (int h = 0; n->rules->nested && h < GROUPS; h++) {
 		if (!n->d->sub[g][h] || !n->d->groups[h] || h == self)
 			continue;
-		if (n->ours[h])
+		if (n->ours[h] && !n->s->is_protected[self])
 			n->subs[h] = true;
 		else
 			gather(n, self, h);
@@ -320,10 +323,12 @@ static void store(const struct accounts *s, struct sync_stored *out)
 		struct sync_stored_group row = {.gid = text(a, "g", g),
 			.subject = text(b, "gs", g),
 			.dn = text(c, "cn=g", g),
-			.missing_since_ms = s->groups[g].missing};
+			.missing_since_ms = s->groups[g].missing,
+			.is_protected = s->is_protected[g]};
 
 		if (s->groups[g].exists)
 			check(sync_stored_group(out, &row) == IAM_OK, "group");
+		out->any_protected |= s->is_protected[g];
 	}
 	for (int g = 0; g < GROUPS; g++) {
 		for (int i = 0; i < PEOPLE; i++)

@@ -1,4 +1,5 @@
 /* test_store_directories - stored directories, bindings, marked memberships, where a run stands. */
+#include "iamd/authz/guard.h"
 #include "iamd/store/directories.h"
 #include "tests/unit/store_fixture.h"
 
@@ -320,6 +321,52 @@ static void assert_marked(struct fixture *f, const char *members, const char *su
 	assert_string_equal(p.text, subgroups);
 }
 
+static bool protected_row(struct str gid, void *ctx)
+{
+	page_add(ctx, gid);
+	return true;
+}
+
+/* A resource is granted to `top`; `top` holds `middle`, by hand, and that `bottom`. Another is beside. */
+static void a_group_is_protected_by_a_grant_of_its_own_or_from_above(void **state)
+{
+	static const char *const rids[] = {"dcos:superuser", "dcos:adminrouter:acs",
+		"iam:users", "iam:", "iam;users", "iam", "dcos:superuser2",
+		"dcos:adminrouter", "app:iam:users"};
+	static const char *const gids[] = {"bottom", "beside", "middle", "top"};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	tx_begin(&f);
+	for (size_t i = 0; i < sizeof gids / sizeof *gids; i++)
+		assert_ok(group_add(&f, gids[i]));
+	assert_ok(bind_group(&f, "bottom", "1", false));
+	assert_ok(bind_group(&f, "beside", "2", false));
+	assert_ok(store_subgroup_add(f.w, STR("top"), STR("middle")));
+	assert_ok(store_subgroup_add(f.w, STR("middle"), STR("bottom")));
+	assert_ok(store_subgroup_add(f.w, STR("bottom"), STR("middle")));
+	for (size_t i = 0; i < sizeof rids / sizeof *rids; i++) {
+		struct page p = {.n = 0}, other = {.n = 0};
+		enum iam_err e = store_acl_add(f.w, str_c(rids[i]), STR(""));
+
+		assert_true(e == IAM_OK || e == IAM_ACL_EXISTS);
+		assert_ok(store_grant_add(f.w, str_c(rids[i]), IAM_SUBJECT_GROUP,
+			STR("top"), IAM_READ));
+		assert_ok(store_directory_groups_protected(f.w, STR("d"), protected_row,
+			&p));
+		assert_string_equal(p.text,
+			guard_rid_is_protected(str_c(rids[i])) ? "bottom " : "");
+		assert_ok(store_directory_groups_protected(f.w, STR("other"),
+			protected_row, &other));
+		assert_int_equal(other.n, 0);
+		assert_ok(store_grants_remove(f.w, str_c(rids[i]), IAM_SUBJECT_GROUP,
+			STR("top")));
+	}
+	tx_commit(&f);
+	fixture_done(&f);
+}
+
 static void members_put_in_by_hand_are_not_the_directorys(void **state)
 {
 	struct fixture f;
@@ -482,6 +529,8 @@ int main(void)
 		cmocka_unit_test(the_deletion_of_a_directory_keeps_accounts_and_bindings),
 		cmocka_unit_test(accounts_of_a_directory_come_in_pages_by_subject),
 		cmocka_unit_test(a_group_is_one_entry_and_an_entry_one_group),
+		cmocka_unit_test(
+			a_group_is_protected_by_a_grant_of_its_own_or_from_above),
 		cmocka_unit_test(members_put_in_by_hand_are_not_the_directorys),
 		cmocka_unit_test(all_members_of_a_directorys_groups_come_in_pages),
 		cmocka_unit_test(a_mark_goes_with_the_membership_the_user_and_the_group),
