@@ -32,7 +32,7 @@ const char *idp_result_name(enum idp_result r);
 /* A person as the source knows them. Strings are the caller's arena's. */
 struct identity {
 	struct str source;      /* id of the directory */
-	struct str subject;     /* entryUUID, or objectGUID as hex: for ever the same person */
+	struct str subject;     /* `entryuuid:...` or its like (ldap_users.h): for ever the same person */
 	struct str name;        /* the login attribute's value in the entry's spelling; may break our id rule */
 	struct str dn;
 	struct str description; /* "" where the entry has none */

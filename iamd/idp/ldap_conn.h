@@ -79,7 +79,10 @@ bool ldap_conn_bind_external(struct ldap_conn *c, int64_t deadline_ms,
 
 /* One entry of an answer; strings and values are valid during the call only. */
 struct ldap_entry;
+struct ldap_kind;
 struct str ldap_entry_dn(const struct ldap_entry *e);
+/* Of the connection it came by, as ldap_conn_kind() told it before; nothing special when it was not asked. */
+const struct ldap_kind *ldap_entry_kind(const struct ldap_entry *e);
 /*
  * The n-th value of an attribute, by its name in any case, options (`;range=0-99`, `;binary`) ignored;
  * absent: no such one.
@@ -125,6 +128,11 @@ struct ldap_kind {
 	bool password_policy;  /* control 1.3.6.1.4.1.42.2.27.8.5.1 */
 	char vendor[128];
 };
+/*
+ * A server that does not show its root DSE to who is bound (noSuchObject, insufficientAccessRights;
+ * operationsError of Active Directory to anybody) is of no special kind; every other failure is one:
+ * taken for "nothing special", a busy Active Directory would have other names and ids.
+ */
 bool ldap_conn_kind(struct ldap_conn *c, int64_t deadline_ms, struct ldap_kind *ret,
 	struct ldap_fault *fault);
 

@@ -30,6 +30,7 @@ struct attribute {
 };
 
 struct ldap_entry {
+	const struct ldap_kind *kind;
 	BerElement *ber;
 	struct str dn;
 	struct attribute attributes[ATTRIBUTES_MAX];
@@ -75,6 +76,11 @@ static bool entry_read(LDAP *ld, LDAPMessage *m, struct ldap_entry *e)
 struct str ldap_entry_dn(const struct ldap_entry *e)
 {
 	return e->dn;
+}
+
+const struct ldap_kind *ldap_entry_kind(const struct ldap_entry *e)
+{
+	return e->kind;
 }
 
 /* Is it that attribute, whatever its options? */
@@ -174,6 +180,7 @@ static bool tell(struct run *r, LDAPMessage *m)
 
 	if (e == NULL)
 		return ldap_fault_local(r->c, r->fault, LDAP_NO_MEMORY);
+	e->kind = &r->c->kind;
 	fine = entry_read(r->c->ld, m, e) || malformed(r);
 	if (fine) {
 		r->told++;
@@ -375,6 +382,14 @@ static bool read_kind(struct ldap_entry *e, void *ctx)
 	return true;
 }
 
+/* Does the server say that its root DSE is not for this reader? */
+static bool is_not_shown(const struct ldap_fault *f)
+{
+	return f->state == LDAP_STATE_CODE &&
+		(f->code == LDAP_NO_SUCH_OBJECT || f->code == LDAP_INSUFFICIENT_ACCESS ||
+			f->code == LDAP_OPERATIONS_ERROR);
+}
+
 bool ldap_conn_kind(struct ldap_conn *c, int64_t deadline_ms, struct ldap_kind *ret,
 	struct ldap_fault *fault)
 {
@@ -387,8 +402,13 @@ bool ldap_conn_kind(struct ldap_conn *c, int64_t deadline_ms, struct ldap_kind *
 	ldap_fault_init(fault);
 	if (!c->kind_known) {
 		if (!ldap_conn_search(c, &q, deadline_ms - clock_mono_ms(), deadline_ms,
-			    read_kind, &kind, fault))
-			return false;
+			    read_kind, &kind, fault)) {
+			if (!is_not_shown(fault))
+				return false;
+			ldap_fault_init(fault);
+			*ret = kind; /* not kept: the next who binds may see it */
+			return true;
+		}
 		c->kind = kind;
 		c->kind_known = true;
 	}

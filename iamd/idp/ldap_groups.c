@@ -142,13 +142,19 @@ static bool put_off(struct listing *l, struct str dn)
 	return true;
 }
 
+/* Between two questions: that is no failure. Any other code says nothing about the entry. */
+static bool is_gone(const struct ldap_fault *f)
+{
+	return f->state == LDAP_STATE_CODE && f->code == 32; /* noSuchObject */
+}
+
 /* Ranges first, then the caller. An entry without name or id is none of ours. */
 static void tell_group(struct listing *l, struct ldap_group_draft *d, struct arena *a)
 {
 	if (d->unnamed)
 		return;
 	if (!ldap_group_complete(l->s, l->c, d, a, l->until_ms, l->fault))
-		l->failed = true;
+		l->failed = !is_gone(l->fault);
 	else if (!l->each(&d->group, l->ctx))
 		l->stopped = true;
 }
@@ -188,7 +194,10 @@ static bool read_entry(struct ldap_entry *e, void *ctx)
 	return true;
 }
 
-/* One that came in ranges, anew and whole. It may be gone by now. */
+/*
+ * One that came in ranges, anew and whole. It may be gone by now; but one left out for another reason
+ * would look like it to the caller.
+ */
 static void tell_ranged(struct listing *l, const char *const *attributes, struct str dn)
 {
 	struct reading r = {.s = l->s, .a = arena_new(65536, GROUP_BYTES_MAX)};
@@ -202,9 +211,12 @@ static void tell_ranged(struct listing *l, const char *const *attributes, struct
 	}
 	if (!ldap_conn_search(l->c, &q, l->s->search_timeout_ms, l->until_ms, read_entry,
 		    &r, l->fault))
-		l->failed = l->fault->state != LDAP_STATE_CODE;
+		l->failed = !is_gone(l->fault);
 	else if (r.n == 1)
 		tell_group(l, &r.draft, r.a);
+	else
+		l->failed = !ldap_fault_own(l->fault, LDAP_STATE_PROTOCOL,
+			"a group of the list is not shown when it is read by its name");
 	arena_free(r.a);
 }
 

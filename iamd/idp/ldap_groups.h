@@ -17,7 +17,7 @@
 
 struct ldap_group {
 	struct str name;    /* cn (or sAMAccountName), the entry's spelling; may break our id rule */
-	struct str subject; /* entryUUID, objectGUID as hex */
+	struct str subject; /* as an identity's */
 	struct str dn;
 	struct str description;
 	struct str *members; /* raw values: DNs, or names where by_name says so */

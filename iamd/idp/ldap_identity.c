@@ -2,11 +2,13 @@
  * ldap_identity - an entry of a directory as a person: which attributes to ask for, and what they mean.
  *
  * Does: the lasting id (it decides whose account this is), name, description, mail, disabled. Does
- * not: any network, or judge whether the name can be one of ours. Invariant: the lasting id is taken
+ * not: any network, or judge whether the name can be one of ours. Invariants: the lasting id is taken
  * from what a kind of server has given its entries from the first day, so that an attribute which
- * appears later (389-ds can be given entryUUID afterwards) turns nobody into somebody else.
+ * appears later (389-ds can be given entryUUID afterwards) turns nobody into somebody else; and only
+ * from what that kind keeps its users from writing: elsewhere objectGUID and nsUniqueId may be plain
+ * attributes (OpenLDAP ships such schemas), and who writes his own would be whom he likes. The
+ * attribute's name is part of the id, so that the values of two never meet.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "iamd/idp/ldap_members.h"
@@ -18,7 +20,7 @@
 /* LIMIT: bytes of a login name; a longer one is none. */
 #define NAME_MAX_BYTES 512
 
-static const char *const lasting_ids[] = {
+const char *const ldap_lasting_ids[LDAP_LASTING_IDS] = {
 	"entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID"};
 
 /* What the placeholder stands for in `cn=%(username)s,ou=...`; NUL-terminated; absent: no such template. */
@@ -53,12 +55,11 @@ const char *const *ldap_user_attributes(const struct ldap_settings *s, struct ar
 	while (ldap_status_attributes[n_status] != NULL)
 		n_status++;
 	/* what is listed below, and the end */
-	list = arena_alloc_n(a, n_status + sizeof lasting_ids / sizeof lasting_ids[0] + 7,
-		sizeof *list);
+	list = arena_alloc_n(a, n_status + LDAP_LASTING_IDS + 7, sizeof *list);
 	if (list == NULL)
 		return NULL;
-	for (size_t i = 0; i < sizeof lasting_ids / sizeof lasting_ids[0]; i++)
-		list[n++] = lasting_ids[i];
+	for (size_t i = 0; i < LDAP_LASTING_IDS; i++)
+		list[n++] = ldap_lasting_ids[i];
 	for (size_t i = 0; i < n_status; i++)
 		list[n++] = ldap_status_attributes[i];
 	if (s->uid_attribute.ptr != NULL) {
@@ -79,48 +80,65 @@ const char *const *ldap_user_attributes(const struct ldap_settings *s, struct ar
 }
 
 /* objectGUID is 16 bytes; as hex in the order they stand in. */
-static struct str hex_of(struct arena *a, struct str bytes)
+static struct str guid_id(struct ldap_entry *e, struct arena *a)
 {
+	struct str bytes = ldap_entry_value(e, "objectGUID", 0);
 	struct sb sb;
 
 	if (bytes.len != 16)
 		return STR_NONE;
 	sb_init(&sb, a, 64);
+	sb_add(&sb, STR("objectguid:"));
 	for (size_t i = 0; i < bytes.len; i++)
 		sb_addf(&sb, "%02x", (unsigned)(unsigned char)bytes.ptr[i]);
 	return sb.failed ? STR_NONE : arena_str(a, sb_str(&sb));
 }
 
 /* The other ids are printable text, told apart without regard to case: kept in lower case. */
-static struct str id_text(struct arena *a, struct str value)
+static struct str text_id(struct ldap_entry *e, const char *attribute, struct arena *a)
 {
+	struct str value = ldap_entry_value(e, attribute, 0);
+	size_t begin = strlen(attribute) + 1;
+	size_t len = begin + value.len;
 	char *out;
 
-	if (value.len == 0 || value.len > IDP_SUBJECT_MAX)
+	if (value.len == 0 || len > IDP_SUBJECT_MAX)
 		return STR_NONE;
-	out = arena_cstr(a, value);
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i] <= ' ' || value.ptr[i] > '~')
+			return STR_NONE;
+	out = arena_alloc(a, len + 1);
 	if (out == NULL)
 		return STR_NONE;
-	for (size_t i = 0; i < value.len; i++) {
-		if (out[i] <= ' ' || out[i] > '~')
-			return STR_NONE;
+	memcpy(out, attribute, begin - 1);
+	out[begin - 1] = ':';
+	memcpy(out + begin, value.ptr, value.len);
+	out[len] = '\0';
+	for (size_t i = 0; i < len; i++)
 		if (out[i] >= 'A' && out[i] <= 'Z')
 			out[i] = (char)(out[i] + ('a' - 'A'));
-	}
-	return (struct str){out, value.len};
+	return (struct str){out, len};
 }
 
-/* Active Directory's, that of 389-ds (and FreeIPA, which is built on it), the standard's (RFC 4530). */
+/* 389-ds, and FreeIPA, which is built on it. */
+static bool is_389(const struct ldap_kind *kind)
+{
+	return str_starts(str_c(kind->vendor), STR("389 "));
+}
+
 struct str ldap_lasting_id(struct ldap_entry *e, struct arena *a)
 {
-	struct str id = hex_of(a, ldap_entry_value(e, "objectGUID", 0));
+	const struct ldap_kind *kind = ldap_entry_kind(e);
+	struct str id = STR_NONE;
 
+	if (kind->active_directory)
+		return guid_id(e, a);
+	if (is_389(kind))
+		id = text_id(e, "nsUniqueId", a);
 	if (id.ptr == NULL)
-		id = id_text(a, ldap_entry_value(e, "nsUniqueId", 0));
-	if (id.ptr == NULL)
-		id = id_text(a, ldap_entry_value(e, "entryUUID", 0));
-	if (id.ptr == NULL)
-		id = id_text(a, ldap_entry_value(e, "ipaUniqueID", 0));
+		id = text_id(e, "entryUUID", a);
+	if (id.ptr == NULL && is_389(kind))
+		id = text_id(e, "ipaUniqueID", a);
 	return id;
 }
 

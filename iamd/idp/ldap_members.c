@@ -23,10 +23,7 @@ const char *const ldap_group_classes[] = {"group", "groupOfNames", "groupOfUniqu
 static const char *const person_classes[] = {"person", "posixAccount", "user", NULL};
 
 static const char *const usual_members[] = {"member", "uniqueMember", "memberUid"};
-static const char *const lasting_ids[] = {
-	"entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID"};
 #define N_USUAL (sizeof usual_members / sizeof usual_members[0])
-#define N_IDS   (sizeof lasting_ids / sizeof lasting_ids[0])
 
 /* LIMIT: attributes that the filter compares with the name; cn and sAMAccountName follow. */
 #define NAMING_MAX 4
@@ -258,12 +255,14 @@ struct range_answer {
 	struct arena *a;
 	struct ldap_group_draft *d;
 	unsigned next;
+	bool is_there;
 };
 
 static bool range_entry(struct ldap_entry *e, void *ctx)
 {
 	struct range_answer *r = ctx;
 
+	r->is_there = true;
 	add_values(r->d, e, r->attribute, r->a);
 	if (!ldap_entry_range(e, r->attribute, &r->next))
 		r->next = 0;
@@ -289,6 +288,9 @@ static bool fetch_ranges(const struct ldap_settings *s, struct ldap_conn *c,
 		if (!ldap_conn_search(c, &q, s->search_timeout_ms, until_ms, range_entry,
 			    &r, fault))
 			return false;
+		if (!r.is_there) /* what came so far is not the whole group */
+			return ldap_fault_own(fault, LDAP_STATE_PROTOCOL,
+				"the rest of a group's members is not shown");
 		if (r.next != 0 && r.next <= d->next[i])
 			return ldap_fault_own(fault, LDAP_STATE_PROTOCOL,
 				"the server's ranges of a group's members do not go on");
@@ -341,7 +343,8 @@ const char *const *ldap_group_attributes(const struct ldap_settings *s,
 	while (also != NULL && also[n_also] != NULL)
 		n_also++;
 	w.names = arena_alloc_n(a,
-		n_also + N_IDS + LDAP_MEMBER_ATTRS_MAX + NAMING_MAX + 8, sizeof *w.names);
+		n_also + LDAP_LASTING_IDS + LDAP_MEMBER_ATTRS_MAX + NAMING_MAX + 8,
+		sizeof *w.names);
 	if (w.names == NULL || !naming_of(s, a, &naming))
 		return NULL;
 	for (size_t i = 0; i < n_also; i++)
@@ -350,8 +353,8 @@ const char *const *ldap_group_attributes(const struct ldap_settings *s,
 		wish(&w, naming.attributes[i]);
 	for (unsigned i = 0; i < n_member_attributes(s); i++)
 		wish(&w, member_attribute(s, i));
-	for (size_t i = 0; i < N_IDS; i++)
-		wish(&w, lasting_ids[i]);
+	for (size_t i = 0; i < LDAP_LASTING_IDS; i++)
+		wish(&w, ldap_lasting_ids[i]);
 	wish(&w, "description");
 	wish(&w, "objectClass");
 	return w.names;
@@ -400,10 +403,8 @@ struct ldap_conn *ldap_lookup_take(struct ldap_pool *p, const struct ldap_settin
 		if (c == NULL)
 			return NULL;
 		*ret_kind = (struct ldap_kind){.active_directory = false};
-		/* A server that does not tell about itself has nothing special. */
 		if ((!kept || is_alive(c, s->operation_timeout_ms, deadline_ms, fault)) &&
-			(ldap_conn_kind(c, deadline_ms, ret_kind, fault) ||
-				fault->state == LDAP_STATE_CODE)) {
+			ldap_conn_kind(c, deadline_ms, ret_kind, fault)) {
 			*fault = (struct ldap_fault){.state = LDAP_STATE_OK};
 			return c;
 		}

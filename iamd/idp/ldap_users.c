@@ -164,13 +164,9 @@ static bool search(struct ask *q, struct ldap_conn *c, struct str base,
 		note_entry, q, q->fault);
 }
 
-/* A server that does not show its root DSE is of no special kind. */
 static bool learn_kind(struct ask *q, struct ldap_conn *c)
 {
-	if (ldap_conn_kind(c, step_deadline(q), &q->kind, q->fault))
-		return true;
-	memset(&q->kind, 0, sizeof q->kind);
-	return q->fault->state == LDAP_STATE_CODE;
+	return ldap_conn_kind(c, step_deadline(q), &q->kind, q->fault);
 }
 
 /*
@@ -295,8 +291,9 @@ static enum idp_result judge_found(struct ask *q, const char **ret_text)
 	if (q->n_found == 1) {
 		*ret_text = TEXT_NO_ID;
 		(void)snprintf(q->fault->text, sizeof q->fault->text,
-			"the entry has no login name, or neither entryUUID, objectGUID, "
-			"nsUniqueId nor ipaUniqueID that the lookup account may read");
+			"the entry has no login name, or no lasting id (objectGUID of Active "
+			"Directory, nsUniqueId of 389-ds, else entryUUID) that the lookup "
+			"account may read");
 		return IDP_UNAVAILABLE;
 	}
 	*ret_text = q->n_found == 0 ? TEXT_UNKNOWN : TEXT_TWO;

@@ -26,11 +26,24 @@ enum idp_result ldap_user_verify(struct ldap_pool *p, const struct ldap_settings
 	struct str password, struct arena *a, int64_t deadline_ms, struct identity *ret,
 	const char **ret_text, struct ldap_fault *fault);
 
-/* Fills an identity from an entry. (ldap_identity.c) False: it is a group (Active Directory gives these login names, too), or has no name or no lasting id (entryUUID, objectGUID, nsUniqueId, ipaUniqueID). */
+/*
+ * What makes an entry, of a user or a group, for ever the same (ldap_identity.c): of Active Directory
+ * `objectguid:` and hex, of 389-ds `nsuniqueid:`, of all others `entryuuid:` and the value in lower
+ * case (389-ds where it shows no nsUniqueId: `entryuuid:`, else `ipauniqueid:`). In the arena, at
+ * most IDP_SUBJECT_MAX bytes. Absent: the entry shows none that can be used, or no memory. The
+ * connection's kind must have been asked for before.
+ */
+struct str ldap_lasting_id(struct ldap_entry *e, struct arena *a);
+/* The attributes that may hold it. */
+#define LDAP_LASTING_IDS 4
+extern const char *const ldap_lasting_ids[LDAP_LASTING_IDS];
+
+/*
+ * Fills an identity from an entry. (ldap_identity.c) False: it is a group (Active Directory gives
+ * these login names, too), or has no name or no lasting id.
+ */
 bool ldap_user_from_entry(const struct ldap_settings *s, const struct ldap_kind *kind,
 	struct ldap_entry *e, struct arena *a, struct identity *ret);
-/* What an entry, a person's or a group's, is known by for ever. In the arena; absent: nothing. */
-struct str ldap_lasting_id(struct ldap_entry *e, struct arena *a);
 /* The attributes that needs; NULL-terminated, in the arena. NULL: no memory. */
 const char *const *ldap_user_attributes(const struct ldap_settings *s, struct arena *a);
 

@@ -32,7 +32,7 @@ MUST_CHECK enum iam_err store_directory_delete(struct db *w, struct str id);
 /* ---- accounts of directories ---- */
 struct directory_user {
 	struct str directory; /* absent: not bound yet (made in advance) */
-	struct str subject;
+	struct str subject; /* the entry's lasting id with its attribute's name, `entryuuid:...` */
 	struct str uid;
 	struct str dn;    /* where it was last seen; for people */
 	struct str email; /* "" */
@@ -60,7 +60,7 @@ MUST_CHECK enum iam_err store_directory_users(struct db *db, struct str director
 /* ---- groups of directories ---- */
 struct directory_group {
 	struct str directory;
-	struct str subject; /* entryUUID or objectGUID */
+	struct str subject; /* as a user's */
 	struct str gid;
 	struct str dn;
 	int64_t missing_since_ms;

@@ -39,7 +39,9 @@ class Talk(threading.Thread):
                 self.server.fault(self, None)
             while (message := self.receive()) is not None:
                 self.server.note(self, message)
-                if message.op == self.server.at:
+                if message.op == "search" and (code := self.server.codes(message)):
+                    self.send(ber.done(message.id, code))
+                elif message.op == self.server.at:
                     self.server.fault(self, message)
                 else:
                     self.reply(message)
@@ -325,7 +327,8 @@ class Hostile:
     """
     at: the request that meets the fault (by FAULTS' nature when not said). seconds: of slow, per byte.
     size: of huge. step: of ranges. certificates: directories.Certificates, for StartTLS and ldaps.
-    password: binds with another one get 49; None takes all.
+    password: binds with another one get 49; None takes all. codes: of a search message, the result code
+    it is refused with (0: answered), asked each time.
     """
 
     def __init__(self, fault=None, at=None, entries=None, certificates=None, ldaps=False, **knobs):
@@ -337,6 +340,7 @@ class Hostile:
         self.size = knobs.pop("size", 100 * MEGABYTE)
         self.step = knobs.pop("step", 1500)
         self.password = knobs.pop("password", None)
+        self.codes = knobs.pop("codes", lambda message: 0)
         assert not knobs, knobs
         self.context = None
         if certificates:

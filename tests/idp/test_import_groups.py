@@ -410,6 +410,68 @@ def test_ranges_that_make_no_sense_are_a_failed_search(ranged, fault):
     assert admin.get("/groups/outer").code == "ERR_UNKNOWN_GROUP_ID"
 
 
+def whole_and_ranged(new_daemon, hostile):
+    """A server whose group `outer` comes in ranges, imported; (server, superuser)."""
+    people = [person(i) for i in range(20)]
+    server = hostile("ranges", entries=dict([*people, group_entry("outer", [dn for dn, _ in people], 1)]), step=7)
+    admin = new_daemon().start().superuser()
+    answer = admin.put("/ldap/directories/h", {**of_hostile(server), "sync-interval": 0})
+    assert answer.status in (200, 201), answer
+    admin.expect(201, "POST", "/ldap/directories/h/importgroup", {"groupname": "outer"})
+    return server, admin
+
+
+def synchronised(admin):
+    admin.expect(202, "POST", "/ldap/directories/h/sync", {"full": True})
+    iamd.wait_until(lambda: admin.get("/ldap/directories/h/sync").json()["state"] == "idle", 30, "the run")
+    return admin.get("/ldap/directories/h/sync").json()
+
+
+# The entry once more by its DN; the second range of its members.
+AGAIN = [lambda m: m.fields["base"].startswith("cn=outer") and "objectClass" in m.fields["attributes"],
+         lambda m: "member;range=14-*" in m.fields["attributes"]]
+
+
+@pytest.mark.parametrize("which", AGAIN)
+@pytest.mark.parametrize("code", [1, 3, 50, 51])
+def test_a_group_in_ranges_that_cannot_be_read_fails_the_run_and_loses_nobody(new_daemon, hostile, code, which):
+    server, admin = whole_and_ranged(new_daemon, hostile)
+    server.codes = lambda m: code if which(m) else 0
+    report = synchronised(admin)
+    assert report["error"] and report["groups_vanished"] == report["members_removed"] == 0, report
+    assert members(admin, "outer") == {f"p{i}" for i in range(20)}
+    server.codes = lambda m: 0
+    iamd.wait_until(lambda: synchronised(admin)["error"] == "", 30, "a run behind the back-off")
+    assert members(admin, "outer") == {f"p{i}" for i in range(20)}
+
+
+@pytest.mark.parametrize("which", AGAIN)
+def test_a_group_in_ranges_may_be_gone_between_two_questions(new_daemon, hostile, which):
+    server, admin = whole_and_ranged(new_daemon, hostile)
+    server.codes = lambda m: 32 if which(m) else 0
+    report = synchronised(admin)
+    assert report["error"] == "" and report["groups_vanished"] == 1, report
+
+
+@pytest.mark.parametrize("which", AGAIN)
+def test_an_answer_without_the_entry_is_not_the_end_of_its_members(new_daemon, hostile, which):
+    server, admin = whole_and_ranged(new_daemon, hostile)
+    there = server.entries_for
+    server.entries_for = lambda m: iter(()) if which(m) else there(m)
+    report = synchronised(admin)
+    assert report["error"] and report["members_removed"] == 0, report
+    assert members(admin, "outer") == {f"p{i}" for i in range(20)}
+
+
+def test_an_import_without_the_rest_of_the_members_is_none(ranged):
+    people = [person(i) for i in range(20)]
+    server, admin = ranged("ranges", [*people, group_entry("outer", [dn for dn, _ in people], 1)])
+    there = server.entries_for
+    server.entries_for = lambda m: iter(()) if AGAIN[1](m) else there(m)
+    refused(import_group(admin, "outer", "/ldap/directories/h"), 400, "ERR_LDAP_IMPORT_SEARCH_FAILED")
+    assert admin.get("/groups/outer").code == "ERR_UNKNOWN_GROUP_ID"
+
+
 @pytest.mark.parametrize("depth, status", [(60, 201), (80, 202)])
 def test_groups_nested_too_deep_are_not_followed_for_ever(ranged, depth, status):
     dn = lambda i: f"cn=g{i},ou=groups,{BASE}"  # noqa: E731

@@ -16,7 +16,7 @@ def test_a_login_makes_an_account_by_the_id_that_is_always_there(corp, daemon):
     dn = corp.users["user000001"]
     (entry,) = corp.search("(uid=user000001)", attributes=["nsUniqueId"]).values()
     unique = next(v for k, v in entry.items() if k.lower() == "nsuniqueid")[0]
-    assert bindings(daemon)["user000001"] == ("default", unique.lower()), dn
+    assert bindings(daemon)["user000001"] == ("default", f"nsuniqueid:{unique.lower()}"), dn
     assert login(daemon, "user000001", WRONG).status == 401
 
 

@@ -100,7 +100,10 @@ def test_a_right_server_of_that_kind_is_believed(new_daemon):
 
 
 @pytest.mark.parametrize("entry", [{"uid": ["alice"]}, {"uid": ["alice"], "entryUUID": ["no id \n of any kind"]},
-                                   {"uid": ["alice"], "objectGUID": ["too short"]},
+                                   {"uid": ["alice"], "entryUUID": ["6" * 119]},
+                                   {"uid": ["alice"], "objectGUID": ["of 16 bytes each"]},
+                                   {"uid": ["alice"], "nsUniqueId": ["6d2c7b1e-00004000"]},
+                                   {"uid": ["alice"], "ipaUniqueID": ["6d2c7b1e-00004000"]},
                                    {"entryUUID": ["6d2c7b1e-0000-4000-8000-000000000001"]}])
 def test_an_entry_without_a_lasting_id_or_name_is_no_account(new_daemon, entry):
     daemon = new_daemon().start()
@@ -109,6 +112,67 @@ def test_an_entry_without_a_lasting_id_or_name_is_no_account(new_daemon, entry):
             "search-base": "dc=x", "search-filter-template": "(cn=%(username)s)"}}))
         assert login(daemon, "alice", WRONG).status == 503
         assert_said(daemon, "alice", "error", "default: the entry shows no lasting id or no login name")
+
+
+AD = {"supportedCapabilities": ["1.2.840.113556.1.4.800"]}
+OF_389 = {"vendorName": ["389 Project"]}
+IDS = {"entryUUID": ["6D2C7B1E-0000-4000-8000-000000000001"], "objectGUID": ["of 16 bytes each"],
+       "nsUniqueId": ["6d2c7b1e-00004000-80000000-00000001"], "ipaUniqueID": ["of-ipa"]}
+
+
+def ids(*names):
+    return {n: IDS[n] for n in names}
+
+
+@pytest.mark.parametrize("root, shown, subject", [
+    ({}, ids(*IDS), "entryuuid:6d2c7b1e-0000-4000-8000-000000000001"),
+    ({"vendorName": ["Example"]}, ids(*IDS), "entryuuid:6d2c7b1e-0000-4000-8000-000000000001"),
+    (AD, ids(*IDS), "objectguid:" + b"of 16 bytes each".hex()),
+    (OF_389, ids(*IDS), "nsuniqueid:6d2c7b1e-00004000-80000000-00000001"),
+    (OF_389, ids("entryUUID", "ipaUniqueID"), "entryuuid:6d2c7b1e-0000-4000-8000-000000000001"),
+    (OF_389, ids("ipaUniqueID"), "ipauniqueid:of-ipa")])
+def test_a_lasting_id_is_of_the_attribute_that_this_kind_of_server_guards(new_daemon, root, shown, subject):
+    """Elsewhere it may be one that people write themselves. Users and groups alike."""
+    daemon = new_daemon().start()
+    admin = daemon.superuser()
+    entry = {"uid": ["alice"], "sAMAccountName": ["alice"], "cn": ["alice"], **shown}
+    crew = {"cn": ["crew"], "objectClass": ["top", "group"], "member": ["uid=alice,ou=people,dc=x"], **shown}
+    with Hostile(entries={"": root, "uid=alice,ou=people,dc=x": entry, "cn=crew,ou=groups,dc=x": crew}) as server:
+        configure(admin, plain(server, **{
+            "user-search": {"search-base": "ou=people,dc=x", "search-filter-template": "(uid=%(username)s)"},
+            "group-search": {"search-base": "ou=groups,dc=x", "search-filter-template": "(cn=%(groupname)s)"}}))
+        assert uid_of(login(daemon, "alice", "A-right-passw0rd")) == "alice"
+        admin.expect(201, "POST", "/ldap/importgroup", {"groupname": "crew"})
+    assert bindings(daemon) == {"alice": ("default", subject)}
+    assert daemon.sql("SELECT gid, subject FROM directory_groups") == [("crew", subject)]
+
+
+def test_an_id_written_by_its_owner_makes_him_nobody_else(new_daemon):
+    daemon = new_daemon().start()
+    (victim,) = IDS["entryUUID"]
+    mallory = {"uid": ["mallory"], "entryUUID": ["6d2c7b1e-0000-4000-8000-000000000002"], "nsUniqueId": [victim],
+               "objectGUID": [victim[:16]], "ipaUniqueID": [victim]}
+    with Hostile(entries={"uid=alice,dc=x": {"uid": ["alice"], "entryUUID": [victim]},
+                          "uid=mallory,dc=x": mallory}) as server:
+        configure(daemon.superuser(), plain(server))
+        for uid in ("alice", "mallory"):
+            assert uid_of(login(daemon, uid, "A-right-passw0rd")) == uid
+
+
+def root_dse(code):
+    """Codes that refuse the root DSE, asked for its attributes, and nothing else."""
+    return lambda m: code if not m.fields["base"] and "vendorName" in m.fields["attributes"] else 0
+
+
+@pytest.mark.parametrize("code, status", [(1, 200), (32, 200), (50, 200), (3, 503), (11, 503), (51, 503), (52, 503),
+                                          (53, 503), (80, 503)])
+def test_only_a_root_dse_that_is_not_shown_means_a_server_of_no_kind(new_daemon, code, status):
+    """Busy, Active Directory would be taken for another server: other names, other ids."""
+    daemon = new_daemon().start()
+    with Hostile(entries=PERSON, codes=root_dse(code)) as server:
+        configure(daemon.superuser(), plain(server))
+        assert login(daemon, "alice", "A-right-passw0rd").status == status
+    assert len(bindings(daemon)) == (status == 200)
 
 
 # -- several
