@@ -10,10 +10,11 @@
 
 /*
  * The account of an entry, made or bound if need be. By (directory, subject); else an account made in
- * advance (type ldap, not bound) under the name that was typed at login (`tried`; absent at import);
- * else one of the entry's name, bound if it was made in advance, new if there is none. Where the
- * entry's name breaks the id rule, `tried` is the name. *ret_created: it is new. The account may be
- * disabled.
+ * advance (type ldap, not bound) whose name is the entry's, typed in any case (`tried`; absent at
+ * import): a filter may find entries by what people write themselves, such as mail, and that gives
+ * nobody a prepared account; else one of the entry's name, bound if it was made in advance, new if there
+ * is none. Where the entry's name breaks the id rule, a new account has the name that was typed.
+ * *ret_created: it is new. The account may be disabled.
  * Errors: IAM_CANNOT_IMPORT_USER with a text (a local account or one of another source or entry has that name; the
  * name breaks the id rule).
  */

@@ -196,10 +196,8 @@ void server_drain(struct server *s, int64_t deadline_ms)
 	pthread_rwlock_wrlock(&s->state_lock);
 	s->is_draining = true;
 	pthread_rwlock_unlock(&s->state_lock);
-	for (unsigned i = 0; i < s->n_listeners; i++) {
-		server_daemon_quiesce(&s->listeners[i]);
+	for (unsigned i = 0; i < s->n_listeners; i++)
 		listen_stop(&s->sockets.sockets[i]);
-	}
 	wait_for_none(s, until_ms);
 	pthread_rwlock_wrlock(&s->state_lock);
 	s->is_refusing = true;
@@ -214,8 +212,10 @@ void server_free(struct server *s)
 		return;
 	if (s->n_listeners > 0 && !server_is_draining(s))
 		server_drain(s, 0);
-	for (unsigned i = 0; i < s->n_listeners; i++)
+	for (unsigned i = 0; i < s->n_listeners; i++) {
 		server_daemon_stop(&s->listeners[i]);
+		s->sockets.sockets[i].fd = -1; /* the library has closed it */
+	}
 	listen_close_all(&s->sockets);
 	tls_free(s->tls);
 	proxy_list_free(s->proxies);

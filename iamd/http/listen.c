@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -279,13 +280,28 @@ enum iam_err listen_require_local(const struct listen_set *set, struct iam_error
 	return IAM_OK;
 }
 
+/* Without a descriptor to spare the socket stays: its clients are refused by shutdown() all the same. */
+static void put_nothing_behind(int fd)
+{
+	int nothing = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (nothing < 0)
+		return;
+	(void)dup3(nothing, fd, O_CLOEXEC);
+	(void)close(nothing);
+}
+
 void listen_stop(struct listen_socket *s)
 {
 	if (s->path[0] != '\0')
 		(void)unlink(s->path);
 	s->path[0] = '\0';
-	if (s->fd >= 0 && !s->is_passed)
+	if (s->fd < 0 || s->is_stopped)
+		return;
+	s->is_stopped = true;
+	if (!s->is_passed)
 		(void)shutdown(s->fd, SHUT_RDWR);
+	put_nothing_behind(s->fd);
 }
 
 void listen_close(struct listen_socket *s)

@@ -22,6 +22,7 @@ struct listen_socket {
 	bool is_unix;
 	bool is_metrics;
 	bool is_passed;  /* from the service manager: its path is not ours to remove */
+	bool is_stopped; /* nothing is behind the descriptor any more */
 	char path[108];  /* of a Unix socket we made */
 	char address[160]; /* what is bound, port 0 resolved */
 };
@@ -57,8 +58,10 @@ MUST_CHECK enum iam_err listen_require_local(const struct listen_set *set,
 	struct iam_error *err);
 
 /*
- * New clients are refused from now on; the descriptor stays open. A passed socket is left
- * alone: its queue belongs to whoever the service manager starts next.
+ * Nobody is accepted from now on, and new clients are refused. The descriptor stays open, but something
+ * that never has a client takes the socket's place behind it, so that event loops which know the number
+ * need not be told. A passed socket itself is left alone: its queue belongs to whoever the service
+ * manager starts next.
  */
 void listen_stop(struct listen_socket *s);
 

@@ -505,11 +505,6 @@ enum iam_err server_daemon_start(struct listener *l, const struct listen_socket 
 	return IAM_OK;
 }
 
-void server_daemon_quiesce(struct listener *l)
-{
-	(void)MHD_quiesce_daemon(l->daemon);
-}
-
 void server_daemon_stop(struct listener *l)
 {
 	MHD_stop_daemon(l->daemon);

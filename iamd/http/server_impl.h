@@ -61,9 +61,7 @@ bool server_is_refusing(struct server *s);
 void server_wake(void *connection);
 MUST_CHECK enum iam_err server_daemon_start(struct listener *l,
 	const struct listen_socket *socket, unsigned loops, struct iam_error *err);
-/* No new connections from now on. */
-void server_daemon_quiesce(struct listener *l);
-/* Ends its threads and connections; nothing may be suspended. */
+/* Ends its threads and connections, and closes its listening descriptor; nothing may be suspended. */
 void server_daemon_stop(struct listener *l);
 
 /* exchange.c: what the adapter does next. */

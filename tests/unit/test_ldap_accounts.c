@@ -117,14 +117,17 @@ static void an_account_made_in_advance_waits_for_its_entry(void **state)
 	add_ldap(&f, "heidi@example.test");
 	assert_string_equal(ensure(&f, "default", "e", "eve", NULL), "eve");
 	assert_string_equal(ensure(&f, "default", "x", "eve", "eve"), "refused");
-	/* by the name that was typed, whatever the entry calls itself */
+	/* by its name, in any case */
 	assert_string_equal(ensure(&f, "default", "f", "frank", "Frank"), "Frank");
 	assert_string_equal(ensure(&f, "default", "f", "frank", "frank"), "Frank");
+	/* found by something else than the login name: perhaps people write that themselves */
 	assert_string_equal(ensure(&f, "default", "g", "grace", "grace@example.test"),
-		"grace@example.test");
-	/* the entry has an account: it gets no second one */
+		"grace+");
 	assert_string_equal(ensure(&f, "default", "h", "heidi", "heidi"), "heidi+");
 	assert_string_equal(ensure(&f, "default", "h", "heidi", "heidi@example.test"),
+		"heidi");
+	assert_string_equal(ensure(&f, "default", "i", "grace smith",
+				    "heidi@example.test"),
 		"refused");
 	tx_commit(&f);
 	fixture_done(&f);
