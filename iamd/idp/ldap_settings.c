@@ -217,7 +217,7 @@ enum iam_err ldap_settings_parse(struct arena *a, const json_t *object, struct s
 	const struct ldap_settings *stored, bool contract_only, struct ldap_settings *ret,
 	struct iam_error *err)
 {
-	struct ldap_settings s;
+	struct ldap_settings s = {.n_servers = 0};
 	struct settings_read r = {.a = a,
 		.stored = stored,
 		.s = &s,
@@ -422,7 +422,7 @@ static bool keep_secret(struct arena *a, struct str secret, struct str *ret)
 enum iam_err ldap_settings_load(struct arena *a, struct str id, struct str config,
 	struct str secrets, struct ldap_settings *ret)
 {
-	struct ldap_settings s;
+	struct ldap_settings s = {.n_servers = 0};
 	struct settings_read r = {.a = a, .s = &s};
 	json_t *object = config.len > CONFIG_MAX
 		? NULL
